@@ -1,0 +1,169 @@
+import createError from '@fastify/error'
+
+/** No route of the gateway matches the request. Args: method, path. */
+export const NoRouteError = createError<[string, string]>('FST_GATEWAY_NO_ROUTE', 'No route for %s %s', 404)
+
+/** The request target is not one that can be forwarded unchanged and safely. Args: what is wrong with it. */
+export const BadPathError = createError<[string]>('FST_GATEWAY_BAD_PATH', 'Bad request target: %s', 400)
+
+/** The Host header is missing, repeated or malformed, or contradicts the request target. Args: what is wrong with it. */
+export const BadHostError = createError<[string]>('FST_GATEWAY_BAD_HOST', 'Bad Host header: %s', 400)
+
+/** The framing of the request body is ambiguous or broken. Args: what is wrong with it. */
+export const BadFramingError = createError<[string]>('FST_GATEWAY_BAD_FRAMING', 'Bad request framing: %s', 400)
+
+/** The request body is larger than `server.bodyLimit`. Args: the limit in bytes. */
+export const BodyTooLargeError = createError<[number]>(
+  'FST_GATEWAY_BODY_TOO_LARGE',
+  'Request body is larger than %d bytes',
+  413
+)
+
+/** No target of the upstream may be tried now: all are down, failed, full or already tried. Args: upstream. */
+export const NoTargetError = createError<[string]>(
+  'FST_GATEWAY_NO_TARGET',
+  "Upstream '%s' has no target available",
+  503
+)
+
+/** No connection to the target: refused, unreachable, unresolved name, failed TLS handshake. */
+export const ConnectFailedError = createError('FST_GATEWAY_CONNECT_FAILED', 'The target could not be reached', 502)
+
+/** The target closed or reset the connection before its response was complete. */
+export const TargetClosedError = createError(
+  'FST_GATEWAY_TARGET_CLOSED',
+  'The target closed the connection before it had answered',
+  502
+)
+
+/** The target's response is not HTTP that can be forwarded safely. Args: what is wrong with it. */
+export const BadResponseError = createError<[string]>(
+  'FST_GATEWAY_BAD_RESPONSE',
+  'The target sent a malformed response: %s',
+  502
+)
+
+/** `timeouts.connect` ran out. Args: the limit in milliseconds. */
+export const ConnectTimeoutError = createError<[number]>(
+  'FST_GATEWAY_CONNECT_TIMEOUT',
+  'The target could not be reached within %d ms',
+  504
+)
+
+/** `timeouts.response` ran out before the head of the response arrived. Args: the limit in milliseconds. */
+export const ResponseTimeoutError = createError<[number]>(
+  'FST_GATEWAY_RESPONSE_TIMEOUT',
+  'The target did not answer within %d ms',
+  504
+)
+
+/** `timeouts.idle` ran out: no byte moved in either direction. Args: the limit in milliseconds. */
+export const IdleTimeoutError = createError<[number]>(
+  'FST_GATEWAY_IDLE_TIMEOUT',
+  'The exchange was idle for %d ms',
+  504
+)
+
+/** `timeouts.total` ran out over all attempts. Args: the limit in milliseconds. */
+export const TotalTimeoutError = createError<[number]>(
+  'FST_GATEWAY_TOTAL_TIMEOUT',
+  'The exchange took longer than %d ms',
+  504
+)
+
+/** The client left before the exchange was complete. Never sent; it is what the log and waiting layers see. */
+export const ClientClosedError = createError('FST_GATEWAY_CLIENT_CLOSED', 'The client closed the connection', 499)
+
+/** The configuration has faults; all of them are listed. Args: the list, one fault a line. */
+export const InvalidConfigError = createError<[string]>('FST_GATEWAY_INVALID_CONFIG', 'Invalid configuration\n%s', 500)
+
+/** The configuration file cannot be read. Args: path, reason. */
+export const UnreadableConfigError = createError<[string, string]>(
+  'FST_GATEWAY_UNREADABLE_CONFIG',
+  "Cannot read configuration file '%s': %s",
+  500
+)
+
+/** No strategy has that name. Args: name, known names. */
+export const UnknownStrategyError = createError<[string, string]>(
+  'FST_GATEWAY_UNKNOWN_STRATEGY',
+  "Unknown balancing strategy '%s'. Expected one of: %s",
+  500
+)
+
+/** A strategy of that name exists already. Args: name. */
+export const DuplicateStrategyError = createError<[string]>(
+  'FST_GATEWAY_DUPLICATE_STRATEGY',
+  "Balancing strategy '%s' is already added",
+  500
+)
+
+/** A strategy does not have the shape of one. Args: name, what is missing. */
+export const InvalidStrategyError = createError<[string, string]>(
+  'FST_GATEWAY_INVALID_STRATEGY',
+  "Balancing strategy '%s' is invalid: %s",
+  500
+)
+
+/** No upstream has that name. Args: name, known names. */
+export const UnknownUpstreamError = createError<[string, string]>(
+  'FST_GATEWAY_UNKNOWN_UPSTREAM',
+  "Unknown upstream '%s'. Expected one of: %s",
+  500
+)
+
+/** An upstream of that name exists already in this scope. Args: name. */
+export const DuplicateUpstreamError = createError<[string]>(
+  'FST_GATEWAY_DUPLICATE_UPSTREAM',
+  "Upstream '%s' is already defined in this scope",
+  500
+)
+
+/** A target with that URL is already in the upstream. Args: URL, upstream. */
+export const DuplicateTargetError = createError<[string, string]>(
+  'FST_GATEWAY_DUPLICATE_TARGET',
+  "Target '%s' is already in upstream '%s'",
+  500
+)
+
+/** A target or its options cannot be used. Args: URL, reason. */
+export const InvalidTargetError = createError<[string, string]>(
+  'FST_GATEWAY_INVALID_TARGET',
+  "Target '%s' is invalid: %s",
+  500
+)
+
+/** No layer has that name. Args: name, known names. */
+export const UnknownMiddlewareError = createError<[string, string]>(
+  'FST_GATEWAY_UNKNOWN_MIDDLEWARE',
+  "Unknown middleware '%s'. Expected one of: %s",
+  500
+)
+
+/** A layer of that name exists already. Args: name. */
+export const DuplicateMiddlewareError = createError<[string]>(
+  'FST_GATEWAY_DUPLICATE_MIDDLEWARE',
+  "Middleware '%s' is already added",
+  500
+)
+
+/** A layer is neither a function nor a named pair of hooks. Args: reason. */
+export const InvalidMiddlewareError = createError<[string]>(
+  'FST_GATEWAY_INVALID_MIDDLEWARE',
+  'Invalid middleware: %s',
+  500
+)
+
+/** A layer called `next()` more than once. */
+export const NextCalledTwiceError = createError(
+  'FST_GATEWAY_NEXT_CALLED_TWICE',
+  'A middleware called next() more than once',
+  500
+)
+
+/** A layer returned without calling `next()` and without answering. */
+export const NotAnsweredError = createError(
+  'FST_GATEWAY_NOT_ANSWERED',
+  'A middleware neither called next() nor answered the request',
+  500
+)
