@@ -167,3 +167,38 @@ export const NotAnsweredError = createError(
   'A middleware neither called next() nor answered the request',
   500
 )
+
+/** A layer called `next()` although the request was answered already. */
+export const NextAfterAnswerError = createError(
+  'FST_GATEWAY_NEXT_AFTER_ANSWER',
+  'A middleware called next() after the request was answered',
+  500
+)
+
+/** A layer threw something that is not an Error; the value is the cause. */
+export const MiddlewareThrewError = createError(
+  'FST_GATEWAY_MIDDLEWARE_THREW',
+  'A middleware threw a value that is not an Error',
+  500
+)
+
+/** A route cannot be compiled, or no request can ever match it. Args: route, reason. */
+export const InvalidRouteError = createError<[string, string]>(
+  'FST_GATEWAY_INVALID_ROUTE',
+  "Route '%s' is invalid: %s",
+  500
+)
+
+/** Layers are put into use for routes that do not exist. Args: ids, known ids. */
+export const UnknownRouteError = createError<[string, string]>(
+  'FST_GATEWAY_UNKNOWN_ROUTE',
+  "Layers are in use for unknown routes '%s'. Expected one of: %s",
+  500
+)
+
+/** The method is never forwarded. Args: method. */
+export const MethodNotAllowedError = createError<[string]>(
+  'FST_GATEWAY_METHOD_NOT_ALLOWED',
+  'Method %s is not allowed',
+  405
+)

@@ -1,0 +1,166 @@
+import { realpathSync } from 'node:fs'
+import type { Server } from 'node:http'
+import { fileURLToPath } from 'node:url'
+import closeWithGrace from 'close-with-grace'
+import Fastify, { type FastifyHttpOptions, type FastifyInstance, type FastifyPluginAsync } from 'fastify'
+import fp from 'fastify-plugin'
+import pretty from 'pino-pretty'
+import { type GatewayConfig, type GatewayEnv, parseEnv, parseOptions } from './plugins/config/index.ts'
+import demo from './plugins/demo/index.ts'
+import { NoRouteError } from './plugins/errors.ts'
+import { accessLog } from './plugins/middleware/index.ts'
+import proxy, { type ProxyOptions } from './plugins/proxy/index.ts'
+
+export type { Balancer, Strategy, StrategyFactory, Target } from './plugins/balancer/index.ts'
+export type { GatewayConfig, GatewayOptions } from './plugins/config/index.ts'
+export type { Exchange, Layer } from './plugins/middleware/index.ts'
+export { chain, compose } from './plugins/middleware/index.ts'
+
+/** Options of the gateway as a plugin. Without upstreams, routes and config, the `GATEWAY_*` variables are read. */
+export type GatewayPluginOptions = ProxyOptions
+
+/**
+ * The whole suite as one plugin: balancers, middleware and proxy. Decorates `app.balancers` and `app.middleware`.
+ * Throws InvalidConfigError with every fault of the configuration, at boot.
+ */
+const gateway: FastifyPluginAsync<GatewayPluginOptions> = async (fastify, options) => {
+  const configured = options.config ?? options.upstreams ?? options.routes
+  if (configured !== undefined) {
+    await fastify.register(proxy, options)
+    return
+  }
+  const env = await parseEnv(process.env)
+  const config = env.config ?? (await startDemo(fastify))
+  await fastify.register(proxy, { ...options, config, layers: layersOf(env, options) })
+}
+
+export default fp(gateway, { name: 'fastify-gateway', fastify: '5.x' })
+
+/** A stand-alone gateway, not yet listening, as the variables in `env` describe it. */
+export async function buildApp(
+  env: NodeJS.ProcessEnv = process.env
+): Promise<{ app: FastifyInstance; env: GatewayEnv }> {
+  const parsed = await parseEnv(env)
+  const server = (parsed.config ?? parseOptions({ routes: [] })).server
+  const app = Fastify(serverOptions(parsed, server, parsed.config?.trustedProxies ?? []))
+  const config = parsed.config ?? (await startDemo(app))
+  app.setNotFoundHandler((request, reply) => {
+    // `OPTIONS *` asks what the server itself can do, not any resource (RFC 9110, section 9.3.7).
+    if (request.url === '*' && request.method === 'OPTIONS') return reply.code(204).send()
+    const query = request.url.indexOf('?')
+    return reply.send(new NoRouteError(request.method, query < 0 ? request.url : request.url.slice(0, query)))
+  })
+  // Exchanges under way keep their connection; it goes as soon as they are done.
+  app.addHook('preClose', (done) => {
+    const sweep = setInterval(() => app.server.closeIdleConnections(), 20)
+    app.server.once('close', () => clearInterval(sweep))
+    done()
+  })
+  await app.register(proxy, { config, layers: layersOf(parsed, {}) })
+  return { app, env: parsed }
+}
+
+function layersOf(env: GatewayEnv, { layers = [] }: GatewayPluginOptions): NonNullable<ProxyOptions['layers']> {
+  return env.accessLog ? [accessLog(), ...layers] : layers
+}
+
+function serverOptions(
+  env: GatewayEnv,
+  server: GatewayConfig['server'],
+  trustedProxies: string[]
+): FastifyHttpOptions<Server> {
+  const prettyLogs = env.logPretty ?? process.stdout.isTTY === true
+  const stream = prettyLogs ? pretty({ translateTime: 'HH:MM:ss.l', ignore: 'pid,hostname' }) : process.stdout
+  return {
+    logger: { level: env.logLevel, stream },
+    disableRequestLogging: true,
+    requestTimeout: server.requestTimeout,
+    keepAliveTimeout: server.keepAliveTimeout,
+    trustProxy: trustedProxies.length === 0 ? false : [...trustedProxies],
+    // While closing, requests on connections that stand already are still served.
+    return503OnClosing: false,
+    http: {
+      headersTimeout: server.headersTimeout,
+      maxHeaderSize: server.maxHeaderSize,
+      connectionsCheckingInterval: 1_000
+    }
+  }
+}
+
+async function startDemo(fastify: FastifyInstance): Promise<GatewayConfig> {
+  await fastify.register(demo)
+  return parseOptions(fastify.gatewayDemo)
+}
+
+/** Builds, listens, and stops in peace on SIGTERM and SIGINT. What stops the start is one message, and exit code 1. */
+async function start(): Promise<void> {
+  try {
+    loadDotEnv()
+    const { app, env } = await buildApp()
+    await app.listen({ host: env.host, port: env.port })
+    stopInPeace(app, env.shutdownTimeout)
+    if (env.config === undefined) process.stdout.write(greeting(app, env))
+  } catch (error) {
+    process.stderr.write(`fastify-gateway: ${describe(error)}\n`)
+    process.exit(1)
+  }
+}
+
+function stopInPeace(app: FastifyInstance, timeout: number): void {
+  closeWithGrace({ delay: false, logger: app.log }, async ({ signal, err }) => {
+    if (err !== undefined) app.log.fatal(err, 'stopping after an error nobody caught')
+    else app.log.info({ signal }, 'stopping')
+    const closed = app.close()
+    const late = setTimeout(() => {
+      app.log.warn({ timeout }, 'exchanges still under way are cut')
+      app.server.closeAllConnections()
+    }, timeout)
+    await closed
+    clearTimeout(late)
+  })
+}
+
+function loadDotEnv(): void {
+  try {
+    process.loadEnvFile()
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error
+  }
+}
+
+function greeting(app: FastifyInstance, env: GatewayEnv): string {
+  const address = app.server.address()
+  const port = typeof address === 'object' && address !== null ? address.port : env.port
+  const base = `http://${env.host.includes(':') ? `[${env.host}]` : env.host}:${port}`
+  return `
+The gateway listens on ${base} with three demo backends, weights 5, 1, 1. Try:
+
+  # smooth weighted round robin: alpha alpha beta alpha gamma alpha alpha
+  for i in 1 2 3 4 5 6 7; do curl -s ${base}/ | cut -d'"' -f4; done
+
+  # what the target sees of your headers
+  curl -s ${base}/headers -H 'x-hello: world'
+
+  # a body
+  curl -s ${base}/upload -d 'some data'
+
+GATEWAY_TARGETS or GATEWAY_CONFIG put your own services behind it, see .env.example.
+
+`
+}
+
+function describe(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  const { message } = error
+  const [address, port] = ['address', 'port'].map((key) => String(Reflect.get(error, key)))
+  if (codeOf(error) === 'EADDRINUSE') return `${address}:${port} is in use by another program; set GATEWAY_PORT`
+  if (codeOf(error) === 'EACCES' && port !== 'undefined') return `no permission to listen on ${address}:${port}`
+  return message
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error ? Reflect.get(error, 'code') : undefined
+}
+
+const main = process.argv[1]
+if (main !== undefined && realpathSync(main) === fileURLToPath(import.meta.url)) await start()

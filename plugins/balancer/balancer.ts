@@ -1,0 +1,116 @@
+import { DuplicateTargetError } from '../errors.ts'
+import { Target, type TargetOptions } from './target.ts'
+import { trimTargetUrl } from './target-url.ts'
+import { NO_CONTEXT, type Outcome, type PickContext, type Strategy, type StrategyDeps } from './types.ts'
+
+/** What a balancer is made of. */
+export interface BalancerSetup {
+  /** Makes an instance of the upstream's strategy; called once for the primaries and once for the backups. */
+  createStrategy(deps: StrategyDeps): Strategy
+  targets: readonly (string | TargetOptions)[]
+  deps: StrategyDeps
+}
+
+/**
+ * The live object of one upstream: its targets, their state, and the strategy that chooses among them.
+ * Limits and failures are accounted for as nginx does it, in milliseconds instead of whole seconds.
+ *
+ * An attempt is `get`, `acquire`, and exactly one `release`.
+ *
+ * @see https://nginx.org/en/docs/http/ngx_http_upstream_module.html#server
+ */
+export class Balancer {
+  readonly name: string
+  readonly #now: () => number
+  readonly #primaries: Strategy
+  readonly #backups: Strategy
+  #targets: readonly Target[] = []
+  /** The only target, if there is exactly one: it is used whatever its failures, for there is no better choice. */
+  #single: Target | undefined = undefined
+
+  /** @throws InvalidStrategyError, InvalidTargetError, DuplicateTargetError */
+  constructor(name: string, { createStrategy, targets, deps }: BalancerSetup) {
+    this.name = name
+    this.#now = deps.now
+    this.#primaries = createStrategy(deps)
+    this.#backups = createStrategy(deps)
+    for (const target of targets) this.add(target)
+  }
+
+  /** The targets in the order they were added; a new array after each change. */
+  get targets(): readonly Target[] {
+    return this.#targets
+  }
+
+  /** @throws InvalidTargetError, DuplicateTargetError */
+  add(options: string | TargetOptions): Target {
+    const target = new Target(typeof options === 'string' ? { url: options } : options)
+    if (this.#find(target.url) !== undefined) throw new DuplicateTargetError(target.url, this.name)
+
+    this.#strategyOf(target).add(target)
+    this.#replaceTargets([...this.#targets, target])
+    return target
+  }
+
+  /** Takes a target out; attempts under way may end in peace. False when no target has that URL. */
+  remove(url: string): boolean {
+    const target = this.#find(trimTargetUrl(url))
+    if (target === undefined) return false
+
+    target.removed = true
+    this.#strategyOf(target).remove(target)
+    this.#replaceTargets(this.#targets.filter((other) => other !== target))
+    return true
+  }
+
+  /** The target for the next attempt: a primary, else a backup, else undefined. */
+  get(context: PickContext = NO_CONTEXT): Target | undefined {
+    const single = this.#single
+    if (single !== undefined) return single.isOpen(context) ? single : undefined
+
+    const target = this.#primaries.get(context) ?? this.#backups.get(context)
+    if (target !== undefined && target.fails > 0) this.#beginWindow(target)
+    return target
+  }
+
+  /** An attempt at the target begins. */
+  acquire(target: Target): void {
+    target.inFlight++
+  }
+
+  /** An attempt at the target ended; to be called once for each `acquire`, also after the target was removed. */
+  release(target: Target, outcome: Outcome): void {
+    target.inFlight--
+    if (target === this.#single) {
+      target.fails = 0
+      return
+    }
+    if (outcome === 'failure') {
+      target.fails++
+      target.checked = this.#now()
+      target.accessed = target.checked
+    } else if (outcome === 'success' && target.accessed < target.checked) {
+      target.fails = 0
+    }
+    if (!target.removed) this.#strategyOf(target).observe?.(target, outcome)
+  }
+
+  /** Moving `checked` shuts the door behind a probe: until it ends, no other attempt reaches a failed target. */
+  #beginWindow(target: Target): void {
+    const now = this.#now()
+    if (now - target.checked > target.failTimeout) target.checked = now
+  }
+
+  #strategyOf(target: Target): Strategy {
+    return target.backup ? this.#backups : this.#primaries
+  }
+
+  #find(url: string): Target | undefined {
+    return this.#targets.find((target) => target.url === url)
+  }
+
+  #replaceTargets(targets: readonly Target[]): void {
+    this.#targets = targets
+    this.#single = targets.length === 1 ? targets[0] : undefined
+  }
+}

@@ -1,0 +1,46 @@
+import { performance } from 'node:perf_hooks'
+import type { FastifyPluginAsync } from 'fastify'
+import fp from 'fastify-plugin'
+import { BalancerRegistry, type UpstreamOptions } from './registry.ts'
+import type { StrategyFactory } from './types.ts'
+
+export { Balancer } from './balancer.ts'
+export { BalancerRegistry, type StrategyChoice, StrategyRegistry, type UpstreamOptions } from './registry.ts'
+export { Target, type TargetOptions } from './target.ts'
+export type { TargetAddress } from './target-url.ts'
+export type { Outcome, PickContext, Strategy, StrategyDeps, StrategyFactory } from './types.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    balancers: BalancerRegistry
+  }
+}
+
+export interface BalancersOptions {
+  /** Upstreams by name. @default {} */
+  upstreams?: Readonly<Record<string, UpstreamOptions>> | undefined
+  /** Strategies beside the built-in ones. @default [] */
+  strategies?: readonly StrategyFactory[] | undefined
+  /** A monotonic clock, in milliseconds. @default performance.now */
+  now?: (() => number) | undefined
+  /** A number from 0 up to, not including, 1. @default Math.random */
+  random?: (() => number) | undefined
+}
+
+/**
+ * The balancers of some upstreams, for use without Fastify.
+ * @throws the errors of `StrategyRegistry.add` and `BalancerRegistry.add`
+ */
+export function createBalancers(options: BalancersOptions = {}): BalancerRegistry {
+  const { upstreams = {}, strategies = [], now = () => performance.now(), random = Math.random } = options
+  const balancers = new BalancerRegistry({ now, random })
+  for (const strategy of strategies) balancers.strategies.add(strategy)
+  for (const [name, upstream] of Object.entries(upstreams)) balancers.add(name, upstream)
+  return balancers
+}
+
+const balancer: FastifyPluginAsync<BalancersOptions> = async (fastify, options) => {
+  fastify.decorate('balancers', createBalancers(options))
+}
+
+export default fp(balancer, { name: 'gateway-balancer', fastify: '5.x' })

@@ -1,0 +1,123 @@
+import {
+  DuplicateStrategyError,
+  DuplicateUpstreamError,
+  InvalidStrategyError,
+  UnknownStrategyError,
+  UnknownUpstreamError
+} from '../errors.ts'
+import { Balancer } from './balancer.ts'
+import { builtInStrategies } from './strategies/index.ts'
+import type { TargetOptions } from './target.ts'
+import type { Strategy, StrategyDeps, StrategyFactory } from './types.ts'
+
+/** A strategy's name; or its name beside its options; or its name and its options apart. */
+export type StrategyChoice =
+  | string
+  | { readonly name: string; readonly options?: Readonly<Record<string, unknown>> }
+  | { readonly name: string; readonly [option: string]: unknown }
+
+/** What the balancer needs to know of an upstream; a parsed `UpstreamConfig` is one. */
+export interface UpstreamOptions {
+  /** @default 'round-robin' */
+  readonly strategy?: StrategyChoice | undefined
+  /** Targets, or just their URLs. @default [] */
+  readonly targets?: readonly (string | TargetOptions)[] | undefined
+}
+
+const DEFAULT_STRATEGY = 'round-robin'
+
+/** The strategies by name: the built-in ones, and those that are added. */
+export class StrategyRegistry {
+  readonly #factories = new Map<string, StrategyFactory>()
+
+  constructor() {
+    for (const factory of builtInStrategies) this.add(factory)
+  }
+
+  get names(): string[] {
+    return [...this.#factories.keys()]
+  }
+
+  /** @throws InvalidStrategyError, DuplicateStrategyError */
+  add(factory: StrategyFactory): void {
+    if (typeof factory?.name !== 'string' || factory.name === '') {
+      throw new InvalidStrategyError(String(factory?.name), 'its name must be a string that is not empty')
+    }
+    if (typeof factory.create !== 'function') throw new InvalidStrategyError(factory.name, 'it has no create()')
+    if (this.#factories.has(factory.name)) throw new DuplicateStrategyError(factory.name)
+    this.#factories.set(factory.name, factory)
+  }
+
+  /** @throws UnknownStrategyError */
+  get(name: string): StrategyFactory {
+    const factory = this.#factories.get(name)
+    if (factory === undefined) throw new UnknownStrategyError(name, this.names.join(', '))
+    return factory
+  }
+}
+
+/** The balancers of all upstreams, by name. */
+export class BalancerRegistry {
+  readonly strategies = new StrategyRegistry()
+  readonly #balancers = new Map<string, Balancer>()
+  readonly #deps: StrategyDeps
+
+  constructor(deps: StrategyDeps) {
+    this.#deps = deps
+  }
+
+  get names(): string[] {
+    return [...this.#balancers.keys()]
+  }
+
+  has(name: string): boolean {
+    return this.#balancers.has(name)
+  }
+
+  /** @throws DuplicateUpstreamError, UnknownStrategyError, InvalidStrategyError, InvalidTargetError, DuplicateTargetError */
+  add(name: string, { strategy = DEFAULT_STRATEGY, targets = [] }: UpstreamOptions): Balancer {
+    if (this.#balancers.has(name)) throw new DuplicateUpstreamError(name)
+
+    const choice = readChoice(strategy)
+    const factory = this.strategies.get(choice.name)
+    const balancer = new Balancer(name, {
+      createStrategy: (deps) => createStrategy(factory, choice.options, deps),
+      targets,
+      deps: this.#deps
+    })
+    this.#balancers.set(name, balancer)
+    return balancer
+  }
+
+  /** @throws UnknownUpstreamError */
+  get(name: string): Balancer {
+    const balancer = this.#balancers.get(name)
+    if (balancer === undefined) throw new UnknownUpstreamError(name, this.names.join(', ') || '(none)')
+    return balancer
+  }
+}
+
+function readChoice(choice: StrategyChoice): { name: string; options: Readonly<Record<string, unknown>> } {
+  if (typeof choice === 'string') return { name: choice, options: {} }
+  const { name, ...options } = choice
+  const nested = options.options
+  return { name, options: isRecord(nested) ? nested : options }
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function createStrategy(
+  factory: StrategyFactory,
+  options: Readonly<Record<string, unknown>>,
+  deps: StrategyDeps
+): Strategy {
+  const strategy = factory.create(options, deps)
+  for (const method of ['add', 'remove', 'get'] as const) {
+    if (typeof strategy?.[method] !== 'function') {
+      throw new InvalidStrategyError(factory.name, `what create() returns has no ${method}()`)
+    }
+  }
+  return strategy
+}

@@ -1,0 +1,14 @@
+import type { StrategyFactory } from '../types.ts'
+import { consistentHash } from './consistent-hash.ts'
+import { leastConnections } from './least-connections.ts'
+import { random } from './random.ts'
+import { roundRobin } from './round-robin.ts'
+import { smoothWeightedRoundRobin } from './smooth-weighted-round-robin.ts'
+
+export const builtInStrategies: readonly StrategyFactory[] = [
+  roundRobin,
+  smoothWeightedRoundRobin,
+  leastConnections,
+  consistentHash,
+  random
+]

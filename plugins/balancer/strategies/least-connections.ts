@@ -1,0 +1,77 @@
+import { InvalidStrategyError } from '../../errors.ts'
+import { checkOptionNames } from '../options.ts'
+import type { Target } from '../target.ts'
+import type { PickContext, Strategy, StrategyDeps, StrategyFactory } from '../types.ts'
+import { compareLoad, SmoothWeights } from './smooth-weighted-round-robin.ts'
+
+/**
+ * Takes the target that would have the fewest attempts in flight for its weight, ties at random.
+ * With `compat: 'nginx'`, it is nginx's least_conn: attempts under way are compared without the one to come, and
+ * ties go by smooth weighted round robin.
+ *
+ * @see https://github.com/nginx/nginx/blob/release-1.22.1/src/http/modules/ngx_http_upstream_least_conn_module.c
+ */
+export const leastConnections: StrategyFactory = {
+  name: 'least-connections',
+  create(options, deps) {
+    checkOptionNames('least-connections', options, ['compat'])
+    const { compat } = options
+    if (compat === undefined) return new LeastConnections(deps)
+    if (compat === 'nginx') return new NginxLeastConnections(deps.now)
+    throw new InvalidStrategyError('least-connections', `compat must be 'nginx', found ${JSON.stringify(compat)}`)
+  }
+}
+
+class LeastConnections implements Strategy {
+  readonly #targets: Target[] = []
+  readonly #deps: StrategyDeps
+
+  constructor(deps: StrategyDeps) {
+    this.#deps = deps
+  }
+
+  add(target: Target): void {
+    this.#targets.push(target)
+  }
+
+  remove(target: Target): void {
+    this.#targets.splice(this.#targets.indexOf(target), 1)
+  }
+
+  get(context: PickContext): Target | undefined {
+    let best: Target | undefined
+    let tied = 1
+    for (const target of this.#targets) {
+      if (!target.isAvailable(context, this.#deps.now)) continue
+      // (inFlight + 1) / weight, multiplied out: exact, and free of division.
+      const difference =
+        best === undefined ? -1 : (target.inFlight + 1) * best.weight - (best.inFlight + 1) * target.weight
+      if (difference < 0) {
+        best = target
+        tied = 1
+      } else if (difference === 0 && this.#deps.random() * ++tied < 1) {
+        // The k-th of the tied replaces the choice with a chance of 1/k, which makes all of them equally likely.
+        best = target
+      }
+    }
+    return best
+  }
+}
+
+class NginxLeastConnections extends SmoothWeights {
+  override get(context: PickContext): Target | undefined {
+    let best: Target | undefined
+    let isTied = false
+    for (const { target } of this.peers) {
+      if (!target.isAvailable(context, this.now)) continue
+      const difference = best === undefined ? -1 : compareLoad(target, best)
+      if (difference < 0) {
+        best = target
+        isTied = false
+      } else if (difference === 0) {
+        isTied = true
+      }
+    }
+    return isTied ? this.pick(context, best) : best
+  }
+}

@@ -1,0 +1,50 @@
+import { InvalidTargetError } from '../errors.ts'
+
+/** The parts of a target's URL that forwarding needs. */
+export interface TargetAddress {
+  readonly protocol: 'http:' | 'https:'
+  /** Name or IP address, IPv6 without brackets; `localhost` for a unix socket. */
+  readonly hostname: string
+  readonly port: number
+  readonly socketPath: string | undefined
+  /** `host[:port]` as in a Host header: IPv6 in brackets, the protocol's default port left out. */
+  readonly authority: string
+}
+
+const HTTP_URL = /^https?:\/\/[^\s/?#\\@]+$/i
+const UNIX_URL = /^unix:(\/[^\0]+)$/
+
+/**
+ * Reads `http://host[:port]`, `https://host[:port]` or `unix:/path/to.sock` (plain HTTP over a unix socket).
+ * @throws InvalidTargetError
+ */
+export function parseTargetUrl(url: string): TargetAddress {
+  const socketPath = UNIX_URL.exec(url)?.[1]
+  if (socketPath !== undefined) {
+    return { protocol: 'http:', hostname: 'localhost', port: 80, socketPath, authority: 'localhost' }
+  }
+
+  const parsed = HTTP_URL.test(url) ? tryUrl(url) : undefined
+  if (parsed === undefined) {
+    throw new InvalidTargetError(url, 'expected http://host[:port], https://host[:port] or unix:/path')
+  }
+  const protocol = parsed.protocol === 'https:' ? 'https:' : 'http:'
+  const port = parsed.port === '' ? defaultPort(protocol) : Number(parsed.port)
+  if (port === 0) throw new InvalidTargetError(url, 'port 0 cannot be connected to')
+
+  const hostname = parsed.hostname.replace(/^\[|\]$/g, '')
+  return { protocol, hostname, port, socketPath: undefined, authority: parsed.host }
+}
+
+/** A target's URL as it is kept and compared: as written, without a slash at the end. */
+export function trimTargetUrl(url: string): string {
+  return url.endsWith('/') ? url.slice(0, -1) : url
+}
+
+function tryUrl(url: string): URL | undefined {
+  return URL.canParse(url) ? new URL(url) : undefined
+}
+
+function defaultPort(protocol: 'http:' | 'https:'): number {
+  return protocol === 'https:' ? 443 : 80
+}

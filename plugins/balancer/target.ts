@@ -1,0 +1,127 @@
+import { InvalidTargetError } from '../errors.ts'
+import { parseTargetUrl, type TargetAddress, trimTargetUrl } from './target-url.ts'
+import type { PickContext } from './types.ts'
+
+/** One backend of an upstream. */
+export interface TargetOptions {
+  /** `http://host[:port]`, `https://host[:port]` or `unix:/path/to.sock`. */
+  url: string
+  /** Share of the traffic, an integer from 0 to 65535; 0 means never picked. @default 1 */
+  weight?: number | undefined
+  /** Picked only when no primary is available. @default false */
+  backup?: boolean | undefined
+  /** Never picked, but keeps its place in a hash ring. @default false */
+  down?: boolean | undefined
+  /** Most attempts in flight at once; 0 means any number. @default 0 */
+  maxConnections?: number | undefined
+  /** Failures within `failTimeout` that make the target unavailable for `failTimeout`; 0 means never. @default 1 */
+  maxFails?: number | undefined
+  /** Milliseconds. @default 10000 */
+  failTimeout?: number | undefined
+}
+
+/** A weight is also a number of ring points (160 each) and part of products; this keeps both in bounds. */
+const MAX_WEIGHT = 65_535
+
+const DEFAULTS = {
+  weight: 1,
+  backup: false,
+  down: false,
+  maxConnections: 0,
+  maxFails: 1,
+  failTimeout: 10_000
+} as const satisfies Omit<Required<TargetOptions>, 'url'>
+
+/** One backend: its address, its limits and its state. Made by `Balancer.add`. */
+export class Target implements TargetAddress {
+  /** As written, without a slash at the end; unique within the upstream. */
+  readonly url: string
+  readonly protocol: 'http:' | 'https:'
+  readonly hostname: string
+  readonly port: number
+  readonly socketPath: string | undefined
+  readonly authority: string
+  readonly weight: number
+  readonly backup: boolean
+  readonly maxConnections: number
+  readonly maxFails: number
+  readonly failTimeout: number
+  down: boolean
+
+  /** Attempts begun and not yet ended. */
+  inFlight = 0
+  /** Failures in the current window. */
+  fails = 0
+  /** When the current window of failures began, or when a failed target was last let through as a probe. */
+  checked = 0
+  /** When the target last failed. */
+  accessed = 0
+  /** Set once the target has left its balancer. */
+  removed = false
+
+  /** @throws InvalidTargetError */
+  constructor(options: TargetOptions) {
+    check(options)
+    this.url = trimTargetUrl(options.url)
+    const address = parseTargetUrl(this.url)
+    this.protocol = address.protocol
+    this.hostname = address.hostname
+    this.port = address.port
+    this.socketPath = address.socketPath
+    this.authority = address.authority
+    this.weight = options.weight ?? DEFAULTS.weight
+    this.backup = options.backup ?? DEFAULTS.backup
+    this.down = options.down ?? DEFAULTS.down
+    this.maxConnections = options.maxConnections ?? DEFAULTS.maxConnections
+    this.maxFails = options.maxFails ?? DEFAULTS.maxFails
+    this.failTimeout = options.failTimeout ?? DEFAULTS.failTimeout
+  }
+
+  /** Whether the target may be picked now. The clock is read only when there are failures to judge. */
+  isAvailable(context: PickContext, now: () => number): boolean {
+    return this.isOpen(context) && !this.hasFailed(now)
+  }
+
+  /** Whether the target may be picked, its failures aside. */
+  isOpen({ tried }: PickContext): boolean {
+    if (this.down || this.weight === 0) return false
+    if (this.maxConnections > 0 && this.inFlight >= this.maxConnections) return false
+    return tried === undefined || !tried.includes(this)
+  }
+
+  /** Whether recent failures forbid the target for now. */
+  hasFailed(now: () => number): boolean {
+    return this.maxFails > 0 && this.fails >= this.maxFails && now() - this.checked <= this.failTimeout
+  }
+}
+
+function check(options: TargetOptions): void {
+  if (typeof options?.url !== 'string') throw new InvalidTargetError(String(options?.url), 'the url must be a string')
+  for (const [name, value] of Object.entries(options)) {
+    const fault = value === undefined ? undefined : faultOf(name, value)
+    if (fault !== undefined) throw new InvalidTargetError(options.url, fault)
+  }
+}
+
+function faultOf(name: string, value: unknown): string | undefined {
+  switch (name) {
+    case 'url':
+      return undefined
+    case 'weight':
+      return isInteger(value, MAX_WEIGHT) ? undefined : `weight must be an integer from 0 to ${MAX_WEIGHT}`
+    case 'backup':
+    case 'down':
+      return typeof value === 'boolean' ? undefined : `${name} must be true or false`
+    case 'maxConnections':
+    case 'maxFails':
+      return isInteger(value, Number.MAX_SAFE_INTEGER) ? undefined : `${name} must be an integer, 0 or more`
+    case 'failTimeout':
+      return typeof value === 'number' && value >= 0 ? undefined : 'failTimeout must be milliseconds, 0 or more'
+    default:
+      return `unknown option '${name}', expected one of: url, ${Object.keys(DEFAULTS).join(', ')}`
+  }
+}
+
+function isInteger(value: unknown, max: number): boolean {
+  return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= max
+}

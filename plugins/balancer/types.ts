@@ -1,0 +1,49 @@
+import type { Target } from './target.ts'
+
+/** How an attempt ended. `neutral`: the client left, which says nothing about the target. */
+export type Outcome = 'success' | 'failure' | 'neutral'
+
+/** What a choice may depend on. */
+export interface PickContext {
+  /** What a keyed strategy hashes; undefined or empty means no key. Each UTF-16 unit up to 0xff is one byte. */
+  readonly key: string | undefined
+  /** Targets this exchange has tried already; they are not picked again. */
+  readonly tried: readonly Target[] | undefined
+}
+
+/** The outside world of a strategy, so that tests can script it. */
+export interface StrategyDeps {
+  /** A monotonic clock, in milliseconds. */
+  now(): number
+  /** A number from 0 up to, not including, 1. */
+  random(): number
+}
+
+/**
+ * A balancing algorithm with the state of one group of targets: the primaries or the backups of one upstream.
+ * While an upstream has one target only, there is nothing to choose: `get` and `observe` are not called.
+ */
+export interface Strategy {
+  /** A target joined the group; targets join in the order of the configuration. */
+  add(target: Target): void
+  /** A target left the group. It is never observed again, even if attempts are still under way. */
+  remove(target: Target): void
+  /** Picks among the targets that `isAvailable`; undefined when there is none. Synchronous; must not throw. */
+  get(context: PickContext): Target | undefined
+  /** An attempt at a target of the group ended. */
+  observe?(target: Target, outcome: Outcome): void
+}
+
+/** What is registered under a strategy's name. */
+export interface StrategyFactory {
+  /** The name used in configuration. */
+  readonly name: string
+  /**
+   * Called twice for each upstream: for its primaries and for its backups.
+   * @throws InvalidStrategyError for an option that is unknown or has a wrong value.
+   */
+  create(options: Readonly<Record<string, unknown>>, deps: StrategyDeps): Strategy
+}
+
+/** A choice that depends on nothing. */
+export const NO_CONTEXT: PickContext = Object.freeze({ key: undefined, tried: undefined })

@@ -1,0 +1,113 @@
+import { type Fault, type FaultPath, found, oneOf } from './faults.ts'
+import { defaultRouteId } from './route-schema.ts'
+import { isTargetUrl } from './upstream-schema.ts'
+
+type Tree = Readonly<Record<string, unknown>>
+
+/**
+ * The faults that no value has alone: names that must exist or be unique, keys that exclude each other. Reads the input as
+ * it was written, so that these are found along with everything else that is wrong with it.
+ */
+export function crossCheck(input: unknown): Fault[] {
+  const upstreams = tree(tree(input).upstreams)
+  const routes = items(tree(input).routes)
+  return [
+    ...Object.entries(upstreams).flatMap(([name, upstream]) => checkUpstream(tree(upstream), ['upstreams', name])),
+    ...routes.flatMap((route, index) => checkRoute(tree(route), ['routes', index], Object.keys(upstreams))),
+    ...repeated(
+      routes.map((route, index) => tree(route).id ?? defaultRouteId(index)),
+      (index) => (Object.hasOwn(tree(routes[index]), 'id') ? ['routes', index, 'id'] : ['routes', index]),
+      'a route id that no other route has'
+    )
+  ]
+}
+
+function checkUpstream(upstream: Tree, path: FaultPath): Fault[] {
+  const tls = tree(upstream.tls)
+  const faults = repeated(
+    items(upstream.targets).map((target) => (typeof target === 'string' ? target : tree(target).url)),
+    (index) => [...path, 'targets', index],
+    'a URL that no other target of the upstream has',
+    identity
+  )
+  for (const [given, needed] of [
+    ['cert', 'key'],
+    ['key', 'cert']
+  ] as const) {
+    if (tls[given] === undefined || tls[needed] !== undefined) continue
+    faults.push(value([...path, 'tls', given], `found ${given} alone, expected ${needed} beside it`))
+  }
+  return faults
+}
+
+function checkRoute(route: Tree, path: FaultPath, known: readonly string[]): Fault[] {
+  return [...checkReferences(route.upstream, [...path, 'upstream'], known), ...checkRewrite(route, path)]
+}
+
+function checkReferences(upstream: unknown, path: FaultPath, known: readonly string[]): Fault[] {
+  if (typeof upstream === 'string') return unknownUpstream(upstream, path, known)
+  if (!Array.isArray(upstream)) return []
+  if (upstream.length === 0) return [value(path, 'found an empty list, expected at least one upstream')]
+
+  const shares = upstream.map(tree)
+  const faults = shares.flatMap((share, index) =>
+    typeof share.upstream === 'string' ? unknownUpstream(share.upstream, [...path, index, 'upstream'], known) : []
+  )
+  if (shares.every((share) => share.weight === 0)) {
+    faults.push(value(path, 'found only weights of 0, expected at least one above 0'))
+  }
+  return faults
+}
+
+function unknownUpstream(name: string, path: FaultPath, known: readonly string[]): Fault[] {
+  if (name === '' || known.includes(name)) return []
+  const expected = known.length === 0 ? 'an upstream, but none is defined' : oneOf(known)
+  return [value(path, found(name, expected, known))]
+}
+
+function checkRewrite(route: Tree, path: FaultPath): Fault[] {
+  const rewrite = tree(route.rewrite)
+  const given = ['prefix', 'path', 'regex'].filter((key) => rewrite[key] !== undefined)
+  if (given.length > 1) {
+    return [value([...path, 'rewrite'], `found ${given.join(' and ')}, expected at most one of prefix, path and regex`)]
+  }
+  const matched = tree(route.match).path
+  if (given[0] === 'prefix' && tree(matched).regex !== undefined) {
+    const expected = 'a path match with a prefix; a regex match is rewritten by rewrite.path or rewrite.regex'
+    return [value([...path, 'rewrite', 'prefix'], found(rewrite.prefix, expected))]
+  }
+  return []
+}
+
+function repeated(
+  names: readonly unknown[],
+  pathOf: (index: number) => FaultPath,
+  expected: string,
+  identify: (name: unknown) => unknown = (name) => name
+): Fault[] {
+  const identities = names.map(identify)
+  return names.flatMap((name, index) => {
+    const isRepeated = typeof identities[index] === 'string' && identities.indexOf(identities[index]) < index
+    return isRepeated ? [value(pathOf(index), found(name, expected))] : []
+  })
+}
+
+// Two spellings of one origin are one target: case of the host, a default port, a slash at the end.
+function identity(url: unknown): unknown {
+  if (typeof url !== 'string' || !isTargetUrl(url)) return undefined
+  return url.startsWith('unix:') ? url : new URL(url).href
+}
+
+function value(path: FaultPath, message: string): Fault {
+  return { path, at: 'value', message }
+}
+
+function tree(input: unknown): Tree {
+  return typeof input === 'object' && input !== null && !Array.isArray(input)
+    ? Object.fromEntries(Object.entries(input))
+    : {}
+}
+
+function items(input: unknown): readonly unknown[] {
+  return Array.isArray(input) ? input : []
+}

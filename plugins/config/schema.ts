@@ -1,0 +1,54 @@
+import proxyAddr from '@fastify/proxy-addr'
+import type { z } from 'zod'
+import { routes } from './route-schema.ts'
+import { upstream } from './upstream-schema.ts'
+import { duration, leaf, list, mapping, record, size } from './values.ts'
+
+const server = mapping({
+  headersTimeout: duration().prefault('15s').describe('For a client to send the head of a request; 0 = no limit.'),
+  requestTimeout: duration().prefault(0).describe('For a client to send a whole request; 0 = no limit.'),
+  keepAliveTimeout: duration().prefault('72s').describe('How long an idle client connection is kept.'),
+  maxHeaderSize: size().prefault('16kb').describe('Largest head of a request.'),
+  bodyLimit: size().prefault(0).describe('Largest request body; 0 = no limit.')
+})
+
+/** The configuration: what may be written, what it means, and what the snapshot holds. */
+export const schema = mapping({
+  upstreams: record(/./s, 'a name', upstream).prefault({}).describe('Groups of targets, by name.'),
+  routes: routes.prefault([]).describe('Which requests go where.'),
+  trustedProxies: list(address())
+    .prefault([])
+    .describe(
+      'Peers whose `x-forwarded-*` headers are believed: addresses, ranges, `loopback`, `linklocal`, `uniquelocal`.'
+    ),
+  server: server.prefault({}).describe('Limits of the listening server.')
+})
+
+/** The configuration as one writes it, in code or in a file. */
+export type GatewayOptions = z.input<typeof schema>
+/** The validated configuration; deeply frozen, durations in milliseconds, sizes in bytes. */
+export type GatewayConfig = z.output<typeof schema>
+export type UpstreamConfig = GatewayConfig['upstreams'][string]
+export type TargetConfig = UpstreamConfig['targets'][number]
+export type RouteConfig = GatewayConfig['routes'][number]
+export type ServerConfig = GatewayConfig['server']
+/** Changes to headers or query; names keep the case in which they were written. */
+export type HeaderRules = RouteConfig['response']['headers']
+
+function address() {
+  return leaf<string, string>({
+    type: 'address',
+    expected: 'an IP address, a range such as 10.0.0.0/8, loopback, linklocal or uniquelocal',
+    known: ['loopback', 'linklocal', 'uniquelocal'],
+    parse: (value) => (typeof value === 'string' && isAddress(value) ? value : undefined)
+  })
+}
+
+function isAddress(value: string): boolean {
+  try {
+    proxyAddr.compile(value)
+    return true
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,135 @@
+import { z } from 'zod'
+import { count, duration, flag, leaf, list, mapping, size, TOKEN, text, types } from './values.ts'
+
+/** What the hash strategies hash. Header names are in lower case. */
+export type HashKey = { from: 'ip' | 'path' | 'url' } | { from: 'header' | 'cookie' | 'query'; name: string }
+
+/** What makes an attempt worth another one: how it failed, or a status. */
+export type RetryCondition = 'connect' | 'reset' | 'timeout' | number
+
+const HTTP_ORIGIN = /^https?:\/\/[^\s/?#\\@]+\/?$/i
+const UNIX_SOCKET = /^unix:\/[^\0]*[^\0/]$/
+const WITH_PATH = /^https?:\/\/[^\s/?#\\@]+\/[^\s?#\\@]+$/i
+const RETRY_FAILURES = ['connect', 'reset', 'timeout'] as const
+const TARGET_URL = 'http://host:port, https://host:port or unix:/path, without user, query or fragment'
+
+const fullTarget = mapping(
+  {
+    url: targetUrl().describe(
+      '`http://host:port`, `https://host:port`, or `unix:/path/to.sock` for plain HTTP over a unix socket.'
+    ),
+    weight: count().prefault(1).describe('Share of the traffic, relative to the other targets.'),
+    backup: flag().prefault(false).describe('Used only when no other target is available.'),
+    down: flag().prefault(false).describe('Out of service; consistent hashing keeps its place.'),
+    maxConnections: count().prefault(0).describe('Most exchanges at the same time; 0 = no limit.'),
+    maxFails: count().prefault(1).describe('Failures within `failTimeout` that take it out of service; 0 = never.'),
+    failTimeout: duration()
+      .prefault('10s')
+      .describe('The time in which failures count, and how long the target then stays out of service.')
+  },
+  'a URL or a mapping'
+)
+
+const target = z
+  .custom<string | z.input<typeof fullTarget>>()
+  .transform((value): z.input<typeof fullTarget> => (typeof value === 'string' ? { url: value } : value))
+  .pipe(fullTarget)
+  .register(types, { type: 'URL or mapping' })
+
+const fullStrategy = z.looseObject(
+  { name: text('the name of a strategy') },
+  { error: 'a name or a mapping with `name`' }
+)
+
+const strategy = z
+  .custom<string | z.input<typeof fullStrategy>>()
+  .transform((value): z.input<typeof fullStrategy> => (typeof value === 'string' ? { name: value } : value))
+  .pipe(fullStrategy.transform(({ name, ...options }) => ({ name, options })))
+  .register(types, { type: 'name, or mapping of `name` and options' })
+
+const timeouts = mapping({
+  connect: duration().prefault('5s').describe('To reach the target, TLS handshake included; 0 = no limit.'),
+  response: duration().prefault('30s').describe('From the sent request to the head of the response; 0 = no limit.'),
+  idle: duration().prefault('60s').describe('Without a byte in either direction; 0 = no limit.'),
+  total: duration().prefault(0).describe('Of the whole exchange, all attempts together; 0 = no limit.')
+})
+
+const retry = mapping({
+  attempts: count().prefault(1).describe('Further attempts after the first; 0 = none.'),
+  on: list(retryCondition())
+    .prefault(['connect', 'reset', 502, 503, 504])
+    .describe('Failures (`connect`, `reset`, `timeout`) and statuses (429 or 5xx) that are tried again.'),
+  bodyLimit: size().prefault('64kb').describe('Largest request body that is kept for another attempt.')
+})
+
+const tls = mapping({
+  verify: flag().prefault(true).describe("Whether the target's certificate must be valid."),
+  ca: text('PEM text, or the path of a PEM file')
+    .optional()
+    .describe('Certificates to trust instead of the system store: PEM text, or the path of a file.'),
+  cert: text('PEM text, or the path of a PEM file').optional().describe('Client certificate: PEM text, or a path.'),
+  key: text('PEM text, or the path of a PEM file')
+    .optional()
+    .describe('Private key of the client certificate: PEM text, or a path.'),
+  servername: text('a host name', /^[^\s/:]+$/)
+    .optional()
+    .describe("Name for SNI and verification instead of the target's host.")
+})
+
+export const upstream = mapping({
+  strategy: strategy.prefault('round-robin').describe('The balancing algorithm.'),
+  hashKey: hashKey().optional().describe('What the hash strategies hash.'),
+  targets: list(target).prefault([]).describe('The backends.'),
+  timeouts: timeouts.prefault({}).describe('How long an exchange may take.'),
+  retry: retry.prefault({}).describe('When a failed attempt is followed by another.'),
+  tls: tls.prefault({}).describe('For `https` targets. Paths of files are relative to the configuration file.')
+}).transform((parsed) => ({ ...parsed, hashKey: parsed.hashKey }))
+
+function targetUrl() {
+  return z
+    .custom<string>()
+    .transform((value, context): string => {
+      if (typeof value === 'string' && isTargetUrl(value)) return value.endsWith('/') ? value.slice(0, -1) : value
+      const withPath = typeof value === 'string' && WITH_PATH.test(value)
+      const message = withPath ? 'a URL without a path (use rewrite.prefix)' : TARGET_URL
+      context.issues.push({ code: 'custom', input: value, message })
+      return z.NEVER
+    })
+    .register(types, { type: 'URL' })
+}
+
+/** Whether a target can be reached by the URL: an HTTP origin, or a unix socket. */
+export function isTargetUrl(url: string): boolean {
+  return UNIX_SOCKET.test(url) || (HTTP_ORIGIN.test(url) && URL.canParse(url) && new URL(url).port !== '0')
+}
+
+function retryCondition() {
+  return leaf<RetryCondition, RetryCondition>({
+    type: 'failure or status',
+    expected: `${RETRY_FAILURES.join(', ')}, 429 or a status from 500 to 599`,
+    known: RETRY_FAILURES,
+    parse: (value) => {
+      if (typeof value !== 'number') return RETRY_FAILURES.find((failure) => failure === value)
+      return value === 429 || (Number.isInteger(value) && value >= 500 && value <= 599) ? value : undefined
+    }
+  })
+}
+
+function hashKey() {
+  return leaf<string, HashKey>({
+    type: '`ip`, `path`, `url`, `header:NAME`, `cookie:NAME`, `query:NAME`',
+    expected: 'ip, path, url, header:NAME, cookie:NAME or query:NAME',
+    known: ['ip', 'path', 'url'],
+    parse: (value) => (typeof value === 'string' ? parseHashKey(value) : undefined)
+  })
+}
+
+function parseHashKey(text: string): HashKey | undefined {
+  if (text === 'ip' || text === 'path' || text === 'url') return { from: text }
+  const colon = text.indexOf(':')
+  const [from, name] = [text.slice(0, colon), text.slice(colon + 1)]
+  if (from === 'query' && name !== '') return { from, name }
+  if (!TOKEN.test(name)) return undefined
+  if (from === 'header') return { from, name: name.toLowerCase() }
+  return from === 'cookie' ? { from, name } : undefined
+}

@@ -1,0 +1,40 @@
+import type { FastifyReply } from 'fastify'
+import type { ResponseHead } from './transport/index.ts'
+
+/** A response on its way to the client. */
+export interface Answer {
+  /** Returns `false` when the target must wait. */
+  write(chunk: Buffer): boolean
+  /** What has arrived so far was written, and there is more to come: time to let it out. */
+  flush(): void
+  end(trailers: readonly string[]): void
+  /** Ends the response so that nobody takes it for complete. False when nothing has left yet: an error can be sent. */
+  fail(error: Error): boolean
+}
+
+/** What an answer needs of the forwarding it belongs to. */
+export interface AnswerSource {
+  readonly reply: FastifyReply
+  readonly head: ResponseHead
+  /** The response headers for the client, flat pairs. */
+  readonly pairs: string[]
+  /** The client takes data again. */
+  resume(): void
+  /** Nobody wants the rest of the response. */
+  cancel(): void
+}
+
+/** Whether a response has no body, whatever its headers say (RFC 9112, section 6.3). */
+export function isBodyless(method: string, head: ResponseHead): boolean {
+  return head.length === 0 || method === 'HEAD' || head.status === 204 || head.status === 304
+}
+
+/**
+ * Cuts the connection below an unfinished response. Where only the end of the connection would end the body, an orderly
+ * close would look like its proper end, so the connection is reset.
+ */
+export function truncate({ raw, request }: FastifyReply, head: ResponseHead): void {
+  const endsWithConnection = head.length < 0 && request.raw.httpVersion === '1.0'
+  if (endsWithConnection && typeof raw.socket?.resetAndDestroy === 'function') raw.socket.resetAndDestroy()
+  raw.destroy()
+}

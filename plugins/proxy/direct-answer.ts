@@ -1,0 +1,77 @@
+import type { ServerResponse } from 'node:http'
+import { Socket } from 'node:net'
+import { type Answer, type AnswerSource, isBodyless, truncate } from './answer.ts'
+import { groupHeaders, mergeReplyHeaders } from './response-headers.ts'
+import type { ResponseHead } from './transport/index.ts'
+
+/** Writes straight to the socket; for exchanges whose response no hook asks to see. */
+export class DirectAnswer implements Answer {
+  private readonly source: AnswerSource
+  /** Bytes still to come; negative when unknown. */
+  private remaining: number
+  private ended = false
+  private draining = false
+
+  constructor(source: AnswerSource) {
+    const { reply, head, pairs } = source
+    this.source = source
+    this.remaining = isBodyless(reply.request.method, head) ? 0 : head.length
+    const own = reply.getHeaders()
+    reply.hijack()
+    writeHead(reply.raw, head, mergeReplyHeaders(pairs, own))
+  }
+
+  write(chunk: Buffer): boolean {
+    const { raw } = this.source.reply
+    if (this.remaining === chunk.length) {
+      this.ended = true
+      // Head, body and end in one write.
+      raw.end(chunk)
+      return true
+    }
+    this.remaining -= chunk.length
+    if (raw.write(chunk)) return true
+    if (!this.draining) {
+      this.draining = true
+      raw.on('drain', () => this.source.resume())
+    }
+    return false
+  }
+
+  flush(): void {
+    this.source.reply.raw.flushHeaders()
+  }
+
+  end(trailers: readonly string[]): void {
+    if (this.ended) return
+    this.ended = true
+    const { raw } = this.source.reply
+    if (trailers.length > 0) raw.addTrailers(toPairs(trailers))
+    raw.end()
+  }
+
+  fail(): boolean {
+    truncate(this.source.reply, this.source.head)
+    return true
+  }
+}
+
+/**
+ * A flat list goes to the socket as it is, names that occur again included. Once headers were set one by one, as
+ * inject() does before anybody else, Node keeps only the last of them, so repeated names are set as lists.
+ */
+function writeHead(raw: ServerResponse, head: ResponseHead, pairs: string[]): void {
+  if (raw.socket instanceof Socket && raw.getHeaderNames().length === 0) {
+    raw.writeHead(head.status, head.reason, pairs)
+    return
+  }
+  for (const [name, value] of groupHeaders(pairs)) raw.setHeader(name, value)
+  raw.writeHead(head.status, head.reason)
+}
+
+/** Flat pairs as `[name, value][]`, which is what `addTrailers` takes. */
+export function toPairs(flat: readonly string[]): [string, string][] {
+  const pairs: [string, string][] = []
+  for (let i = 0; i < flat.length; i += 2) pairs.push([flat[i] ?? '', flat[i + 1] ?? ''])
+  return pairs
+}

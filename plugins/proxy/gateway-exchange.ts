@@ -1,0 +1,15 @@
+import { Exchange } from '../middleware/index.ts'
+import type { Forwarding } from './forwarding.ts'
+import type { RequestTarget } from './path.ts'
+import type { Route } from './route.ts'
+
+/** An exchange on one of the gateway's routes. */
+export class GatewayExchange extends Exchange {
+  /** The route that matched. */
+  matched: Route | undefined = undefined
+  /** The request target, taken apart. */
+  requestTarget: RequestTarget | undefined = undefined
+  /** The host the client asked for, as it wrote it. */
+  host = ''
+  forwarding: Forwarding | undefined = undefined
+}

@@ -1,0 +1,192 @@
+import type { IncomingMessage } from 'node:http'
+import { Readable } from 'node:stream'
+import proxyAddr from '@fastify/proxy-addr'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { GatewayConfig } from '../config/index.ts'
+import {
+  BadFramingError,
+  BadHostError,
+  BadPathError,
+  BodyTooLargeError,
+  MethodNotAllowedError,
+  NoTargetError
+} from '../errors.ts'
+import { type Answer, type AnswerSource, isBodyless } from './answer.ts'
+import { Deadlines } from './deadlines.ts'
+import { DirectAnswer } from './direct-answer.ts'
+import { Forwarding, type ForwardingHooks, type UpstreamRuntime } from './forwarding.ts'
+import { GatewayExchange } from './gateway-exchange.ts'
+import { compileHashKey, type KeyReader } from './hash-key.ts'
+import { HookedAnswer } from './hooked-answer.ts'
+import { parseHost } from './host.ts'
+import { readTarget } from './path.ts'
+import { RequestBody } from './request-body.ts'
+import { buildRequestHeaders } from './request-headers.ts'
+import { filterResponseHeaders } from './response-headers.ts'
+import { compileRoute, type Route } from './route.ts'
+import { createRouteTable, type RouteTable } from './route-table.ts'
+import type { ResponseHead } from './transport/index.ts'
+
+/** What the gateway needs from outside. */
+export interface GatewaySetup {
+  readonly config: GatewayConfig
+  readonly upstreams: ReadonlyMap<string, UpstreamRuntime>
+  /** Path under which the routes live: the prefix of the Fastify scope. */
+  readonly mount: string
+  readonly now: () => number
+  readonly random: () => number
+  /** Whether a hook of somebody else wants to see the response. */
+  readonly isHooked: (request: FastifyRequest) => boolean
+}
+
+type TrustCheck = (address: string, hop: number) => boolean
+
+/** The routes of one scope at work: finds the route of a request, and carries the exchange to its upstream. */
+export class Gateway implements ForwardingHooks {
+  readonly routes: readonly Route[]
+
+  private readonly table: RouteTable<Route>
+  private readonly deadlines: Deadlines
+  private readonly trust: TrustCheck
+  private readonly bodyLimit: number
+  private readonly keyReaders = new Map<UpstreamRuntime, KeyReader>()
+  private readonly isHooked: (request: FastifyRequest) => boolean
+
+  constructor({ config, upstreams, mount, now, random, isHooked }: GatewaySetup) {
+    this.routes = config.routes.map((route) => compileRoute(route, upstreams, mount, random))
+    this.table = createRouteTable(this.routes, { mount })
+    this.deadlines = new Deadlines(now)
+    this.trust = proxyAddr.compile([...config.trustedProxies])
+    this.bodyLimit = config.server.bodyLimit
+    this.isHooked = isHooked
+    for (const upstream of upstreams.values()) {
+      const reader = compileHashKey(config.upstreams[upstream.name]?.hashKey)
+      if (reader !== undefined) this.keyReaders.set(upstream, reader)
+    }
+  }
+
+  /** The exchange of a request, or undefined when no route matches. Throws MethodNotAllowedError, BadPathError, BadHostError. */
+  match(request: FastifyRequest, reply: FastifyReply): GatewayExchange | undefined {
+    const message = request.raw
+    // It would echo credentials and cookies back (RFC 9110, section 9.3.8).
+    if (request.method === 'TRACE') throw new MethodNotAllowedError(request.method)
+    const target = readTarget(message.url ?? '', request.method)
+    if (typeof target === 'string') throw new BadPathError(target)
+    const written = target.authority ?? message.headers.host ?? ''
+    const host = parseHost(written)
+    // HTTP/1.0 knows no Host; everything else must name one (RFC 9112, section 3.2).
+    if (host === undefined && (written !== '' || message.httpVersion !== '1.0'))
+      throw new BadHostError('not a host name')
+
+    const route = this.table.find(request.method, host, target.match, message.headers, target.query)
+    if (route === undefined) return undefined
+    const exchange = new GatewayExchange(request, reply, performance.now())
+    exchange.route = route.id
+    exchange.matched = route
+    exchange.requestTarget = target
+    exchange.host = written
+    return exchange
+  }
+
+  /** Sends the exchange on its way. Throws when it cannot even be begun. */
+  forward(exchange: GatewayExchange): void {
+    const { matched, requestTarget, request } = exchange
+    if (matched === undefined || requestTarget === undefined) return
+    const upstream = matched.choose()
+    if (upstream === undefined) throw new NoTargetError(matched.id)
+    exchange.upstream = upstream.name
+
+    const message = request.raw
+    const { path, query } = requestTarget
+    const body = this.readBody(exchange, upstream)
+    const outgoing = {
+      method: request.method,
+      path: matched.rewriteUrl?.(path, query) ?? path + query,
+      headers: this.requestHeaders(exchange, matched, body),
+      host: hostFor(matched, exchange.host),
+      body,
+      key: this.keyReaders.get(upstream)?.(message, this.clientAddress)
+    }
+    exchange.forwarding = new Forwarding(exchange, upstream, outgoing, this.deadlines, this)
+    exchange.forwarding.start()
+  }
+
+  respond(exchange: GatewayExchange, source: AnswerSource): Answer {
+    const { request, matched } = exchange
+    const hooked = matched?.onion?.hasResponseHalf === true || this.isHooked(request)
+    return hooked ? new HookedAnswer(source) : new DirectAnswer(source)
+  }
+
+  responseHeaders({ matched, request, host, target }: GatewayExchange, head: ResponseHead): string[] {
+    const bodyless = isBodyless(request.method, head)
+    const pairs = filterResponseHeaders(head.headers, {
+      chunked: !bodyless && head.length < 0 && request.raw.httpVersion !== '1.0',
+      length: head.status !== 204
+    })
+    if (matched === undefined) return pairs
+    if (matched.reverse !== undefined) {
+      const client = host === '' ? '' : `${protocolOf(request.raw)}://${host}`
+      const targetUrl = target ?? ''
+      matched.reverse(pairs, { client, target: targetUrl, host: hostFor(matched, host) ?? authorityOf(targetUrl) })
+    }
+    return matched.editResponse?.(pairs) ?? pairs
+  }
+
+  close(): void {
+    this.deadlines.close()
+  }
+
+  private readonly clientAddress = (message: IncomingMessage): string => proxyAddr(message, this.trust) ?? ''
+
+  private readBody(exchange: GatewayExchange, upstream: UpstreamRuntime): RequestBody | undefined {
+    const { request } = exchange
+    const { headers } = request.raw
+    const announced = headers['content-length']
+    const coding = headers['transfer-encoding']
+    if (announced === undefined && coding === undefined) return undefined
+    // Node refuses most of these itself; whatever another parser could read as two requests ends here.
+    if (coding !== undefined && (announced !== undefined || coding.toLowerCase() !== 'chunked')) {
+      throw new BadFramingError('transfer-encoding other than chunked, or together with content-length')
+    }
+    const length = announced === undefined ? -1 : Number(announced)
+    if (this.bodyLimit > 0 && length > this.bodyLimit) throw new BodyTooLargeError(this.bodyLimit)
+    // A preParsing hook may have put another stream in place, of another length.
+    const replaced = request.body instanceof Readable && request.body !== request.raw
+    return new RequestBody(replaced ? (request.body as Readable) : request.raw, {
+      length: replaced ? -1 : length,
+      limit: this.bodyLimit,
+      keep: upstream.retry.attempts > 0 ? upstream.retry.bodyLimit : 0,
+      onFault: (error) => exchange.forwarding?.onBodyFault(error)
+    })
+  }
+
+  private requestHeaders(exchange: GatewayExchange, route: Route, body: RequestBody | undefined): string[] {
+    const message = exchange.request.raw
+    const peer = message.socket.remoteAddress ?? ''
+    const pairs = buildRequestHeaders({
+      message,
+      peer,
+      trusted: this.trust(peer, 0),
+      protocol: protocolOf(message),
+      host: exchange.host,
+      chunked: body?.length === -1,
+      extra: exchange.requestHeaders
+    })
+    return route.editRequest?.(pairs) ?? pairs
+  }
+}
+
+function hostFor(route: Route, clientHost: string): string | undefined {
+  const { host } = route.config.rewrite
+  if (host === 'target') return undefined
+  if (host !== 'preserve') return host
+  return clientHost === '' ? undefined : clientHost
+}
+
+function authorityOf(url: string): string {
+  return url.slice(url.indexOf('://') + 3)
+}
+
+function protocolOf({ socket }: IncomingMessage): 'http' | 'https' {
+  return 'encrypted' in socket && socket.encrypted === true ? 'https' : 'http'
+}

@@ -1,0 +1,135 @@
+import { Readable, type Writable } from 'node:stream'
+import { type Answer, type AnswerSource, isBodyless, truncate } from './answer.ts'
+import { toPairs } from './direct-answer.ts'
+import { groupHeaders } from './response-headers.ts'
+
+/** Bodies up to this many bytes are handed to hooks in one piece. */
+const WHOLE_BODY = 64 * 1024
+
+/**
+ * Sends through Fastify, so that onSend hooks see the response and may replace its body: a small complete body as one
+ * Buffer, a larger or slower one as a stream.
+ */
+export class HookedAnswer implements Answer {
+  private readonly source: AnswerSource
+  private readonly bodyless: boolean
+  private readonly chunks: Buffer[] = []
+  private readonly whole: boolean
+  private body: TargetBody | undefined = undefined
+  private sent = false
+
+  constructor(source: AnswerSource) {
+    const { reply, head } = source
+    this.source = source
+    this.bodyless = isBodyless(reply.request.method, head)
+    this.whole = head.length > 0 && head.length <= WHOLE_BODY
+  }
+
+  write(chunk: Buffer): boolean {
+    if (this.body !== undefined) return this.body.push(chunk)
+    this.chunks.push(chunk)
+    return true
+  }
+
+  flush(): void {
+    if (!this.whole && !this.sent) this.open()
+  }
+
+  end(trailers: readonly string[]): void {
+    const { reply } = this.source
+    if (this.bodyless) {
+      this.send(null)
+      return
+    }
+    // Fastify would invent a type for a Buffer that has none.
+    const typed = this.source.pairs.some((item, i) => i % 2 === 0 && item.toLowerCase() === 'content-type')
+    if (!this.sent && typed && trailers.length === 0) {
+      this.send(this.chunks.length === 1 ? this.chunks[0] : Buffer.concat(this.chunks))
+      return
+    }
+    if (!this.sent) this.open()
+    if (trailers.length > 0 && !reply.raw.headersSent) reply.removeHeader('content-length')
+    if (trailers.length > 0) reply.raw.addTrailers(toPairs(trailers))
+    this.body?.push(null)
+  }
+
+  fail(error: Error): boolean {
+    if (!this.sent) return false
+    const { reply, head } = this.source
+    if (reply.raw.headersSent) truncate(reply, head)
+    this.body?.destroy(error)
+    return true
+  }
+
+  private open(): void {
+    this.body = new TargetBody(this.source)
+    for (const chunk of this.chunks) this.body.push(chunk)
+    this.send(this.body)
+  }
+
+  private send(payload: unknown): void {
+    const { reply, head, pairs } = this.source
+    this.sent = true
+    for (const [name, value] of groupHeaders(pairs)) {
+      // The length follows from the body that hooks leave, see TargetBody.pipe.
+      if (name === 'content-length' && !this.bodyless) continue
+      reply.header(name, name === 'vary' ? mergeVary(reply.getHeader('vary'), value) : value)
+    }
+    // Not reply.code(): it refuses what targets are free to send, such as 999.
+    reply.raw.statusCode = head.status
+    if (head.reason !== '') reply.raw.statusMessage = head.reason
+    reply.send(payload)
+  }
+}
+
+function mergeVary(own: unknown, theirs: string | string[]): string {
+  const list = Array.isArray(theirs) ? theirs.join(', ') : theirs
+  return own === undefined ? list : `${own}, ${list}`
+}
+
+/** The body of a target's response as a stream. */
+class TargetBody extends Readable {
+  private readonly source: AnswerSource
+  private readonly destinations: Writable[] = []
+  private complete = false
+
+  constructor(source: AnswerSource) {
+    super()
+    this.source = source
+  }
+
+  override _read(): void {
+    this.source.resume()
+  }
+
+  override push(chunk: Buffer | null): boolean {
+    if (chunk === null) this.complete = true
+    return super.push(chunk)
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    if (!this.complete) this.source.cancel()
+    // A plain pipe() does not carry errors; without them its destination would wait for ever.
+    if (error !== null) for (const destination of this.destinations) destination.destroy(error)
+    callback(error)
+  }
+
+  /** Called by Fastify with the raw response when no hook has put another body in place of this one. */
+  override pipe<T extends NodeJS.WritableStream>(destination: T, options?: { end?: boolean }): T {
+    const { reply, head } = this.source
+    const { raw } = reply
+    if (destination === (raw as unknown)) {
+      if (head.length > 0 && !raw.headersSent && !reply.hasHeader('transfer-encoding')) {
+        raw.setHeader('content-length', head.length)
+      }
+      raw.flushHeaders()
+    } else if (isDestroyable(destination)) {
+      this.destinations.push(destination)
+    }
+    return super.pipe(destination, options)
+  }
+}
+
+function isDestroyable(stream: unknown): stream is Writable {
+  return typeof stream === 'object' && stream !== null && 'destroy' in stream && typeof stream.destroy === 'function'
+}

@@ -1,0 +1,169 @@
+import { METHODS } from 'node:http'
+import { performance } from 'node:perf_hooks'
+import replyFrom from '@fastify/reply-from'
+import type {
+  FastifyInstance,
+  FastifyPluginAsync,
+  FastifyReply,
+  FastifyRequest,
+  onRequestHookHandler,
+  onSendHookHandler
+} from 'fastify'
+import fp from 'fastify-plugin'
+import balancer, { type StrategyFactory } from '../balancer/index.ts'
+import { type GatewayConfig, type GatewayOptions, parseOptions } from '../config/index.ts'
+import { UnknownRouteError } from '../errors.ts'
+import middleware, { type Layer } from '../middleware/index.ts'
+import type { UpstreamRuntime } from './forwarding.ts'
+import { Gateway } from './gateway.ts'
+import { GatewayExchange } from './gateway-exchange.ts'
+import { createHookCheck } from './hook-check.ts'
+import { mountPoints } from './mount-points.ts'
+import { createSeam } from './seam.ts'
+import { Http1Transport } from './transport/index.ts'
+
+/** Options of the proxy: the configuration, and what only code can give. */
+export interface ProxyOptions extends GatewayOptions {
+  /** Path under which all routes live. @default '' */
+  prefix?: string
+  /** Layers for every route of this gateway's scope, the outermost first. @default [] */
+  layers?: readonly Layer[]
+  /** Strategies beside the built-in ones. @default [] */
+  strategies?: readonly StrategyFactory[]
+  /** A configuration that was parsed already; upstreams, routes and the rest are not looked at then. */
+  config?: GatewayConfig
+}
+
+/** CONNECT asks for a tunnel, not for a resource; Node does not even route it. */
+const ROUTED_METHODS = METHODS.filter((method) => method !== 'CONNECT')
+const CONTENT_TYPE = /^[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+\s*(?:;|$)/
+
+/**
+ * Forwards the requests of its routes to their upstreams. Brings its own balancers and middleware registry where the
+ * scope has none. Throws InvalidConfigError and what the balancers throw, at boot.
+ */
+const proxy: FastifyPluginAsync<ProxyOptions> = async (fastify, options) => {
+  const { prefix, layers = [], strategies = [] } = options
+  const bringsUpstreams = options.config !== undefined || options.upstreams !== undefined
+  // A gateway that brings no upstreams of its own uses those of the scopes around it.
+  const shares = bringsUpstreams ? Object.hasOwn(fastify, 'balancers') : fastify.hasDecorator('balancers')
+  if (!shares) await fastify.register(balancer, { strategies })
+  else for (const strategy of strategies) fastify.balancers.strategies.add(strategy)
+  if (!Object.hasOwn(fastify, 'middleware')) await fastify.register(middleware, { hooks: false })
+  for (const layer of layers) fastify.middleware.use(layer)
+
+  const shared = new Set(fastify.balancers.names)
+  const own = new Set(Object.keys(options.config?.upstreams ?? options.upstreams ?? {}))
+  const config = options.config ?? readConfig(options, shared)
+  for (const [name, upstream] of Object.entries(config.upstreams)) {
+    if (own.has(name) || !shared.has(name)) fastify.balancers.add(name, upstream)
+  }
+  await fastify.register(async (inner: FastifyInstance) => serveRoutes(inner, config), { prefix: prefix ?? '' })
+}
+
+function readConfig(options: ProxyOptions, shared: ReadonlySet<string>): GatewayConfig {
+  const { upstreams, routes, trustedProxies, server } = options
+  const given: GatewayOptions = {}
+  if (routes !== undefined) given.routes = routes
+  if (trustedProxies !== undefined) given.trustedProxies = trustedProxies
+  if (server !== undefined) given.server = server
+  // Upstreams that are there already may be named by routes; all but their targets and strategy is as by default.
+  given.upstreams = { ...Object.fromEntries([...shared].map((name) => [name, {}])), ...upstreams }
+  return parseOptions(given)
+}
+
+/** Everything below lives in a scope of its own: routes, hooks and body handling touch nothing else of the app. */
+async function serveRoutes(fastify: FastifyInstance, config: GatewayConfig): Promise<void> {
+  const now = () => performance.now()
+  const upstreams = new Map<string, UpstreamRuntime>()
+  for (const [name, { timeouts, retry, tls }] of Object.entries(config.upstreams)) {
+    const transport = new Http1Transport(tls, now)
+    upstreams.set(name, { name, balancer: fastify.balancers.get(name), transport, timeouts, retry })
+  }
+  const gateway = new Gateway({
+    config,
+    upstreams,
+    mount: fastify.prefix,
+    now,
+    random: Math.random,
+    isHooked: createHookCheck('gatewayOnSend')
+  })
+
+  const seam = createSeam(gateway, () => {
+    for (const { transport } of upstreams.values()) transport.destroy()
+  })
+  await fastify.register(replyFrom, seam.options)
+  // The body goes to the target as it came: nobody parses it here.
+  fastify.removeAllContentTypeParsers()
+  fastify.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
+  const { onRequest, onSend } = createHooks(gateway)
+  fastify.addHook('onRequest', onRequest)
+  fastify.addHook('onSend', onSend)
+  fastify.addHook('onReady', async () => resolveLayers(fastify, gateway))
+  fastify.addHook('onClose', async () => gateway.close())
+
+  const method = supportMethods(fastify)
+  const handler = (request: FastifyRequest, reply: FastifyReply) => {
+    if (request.exchange instanceof GatewayExchange) reply.from('/', seam.call)
+    else reply.callNotFound()
+  }
+  for (const url of mountPoints(config.routes)) {
+    fastify.route({ method, url, exposeHeadRoute: false, handler })
+    // Fastify's wildcard does not match the prefix itself.
+    if (url === '/*' && fastify.prefix !== '') {
+      fastify.route({ method, url: '/', prefixTrailingSlash: 'no-slash', exposeHeadRoute: false, handler })
+    }
+  }
+}
+
+function createHooks(gateway: Gateway): { onRequest: onRequestHookHandler; onSend: onSendHookHandler<unknown> } {
+  return {
+    onRequest: function gatewayOnRequest(request, reply, done) {
+      let exchange: GatewayExchange | undefined
+      try {
+        exchange = gateway.match(request, reply)
+      } catch (error) {
+        done(error instanceof Error ? error : new Error(String(error)))
+        return
+      }
+      if (exchange === undefined) {
+        reply.callNotFound()
+        return
+      }
+      // Fastify would answer 415 to a type it cannot read; here it only has to let the body pass.
+      const { headers } = request.raw
+      if (headers['content-type'] !== undefined && !CONTENT_TYPE.test(headers['content-type'])) {
+        headers['content-type'] = 'application/octet-stream'
+      }
+      request.exchange = exchange
+      const onion = exchange.matched?.onion
+      if (onion === undefined) done()
+      else onion.enter(exchange, done)
+    },
+    onSend: function gatewayOnSend(request, _reply, payload, done) {
+      const passage = request.exchange?.onion
+      if (passage === undefined) done(null, payload)
+      else passage.leave(payload, done)
+    }
+  }
+}
+
+/** Builds the onion of every route, once all plugins had their chance to bring layers. */
+function resolveLayers(fastify: FastifyInstance, gateway: Gateway): void {
+  const ids = gateway.routes.map(({ id }) => id)
+  fastify.middleware.declareRoutes(ids)
+  const unknown = fastify.middleware.unknownRoutes()
+  if (unknown.length > 0) throw new UnknownRouteError(unknown.join(', '), ids.join(', '))
+  for (const route of gateway.routes) route.onion = fastify.middleware.resolve(route.id, route.config.middleware)
+}
+
+/** All methods that can be forwarded; those that Fastify does not know yet are made known to it. */
+function supportMethods(fastify: FastifyInstance): string[] {
+  for (const method of ROUTED_METHODS) {
+    if (!fastify.supportedMethods.includes(method)) fastify.addHttpMethod(method, { hasBody: true })
+  }
+  return ROUTED_METHODS
+}
+
+export default fp(proxy, { name: 'gateway-proxy', fastify: '5.x' })
+export type { Exchange } from '../middleware/index.ts'

@@ -1,0 +1,136 @@
+import { IncomingMessage } from 'node:http'
+import type { Readable } from 'node:stream'
+import { BodyTooLargeError, ClientClosedError } from '../errors.ts'
+import type { BodySink, BodySource } from './transport/index.ts'
+
+export interface RequestBodyOptions {
+  /** Bytes announced by the client, or -1. */
+  readonly length: number
+  /** Bytes allowed; 0 = no limit. */
+  readonly limit: number
+  /** Bytes kept for a second attempt; a longer body can be sent only once. */
+  readonly keep: number
+  /** The body cannot be had whole: too large, or the client left while sending it. */
+  readonly onFault: (error: Error) => void
+}
+
+/** Trailer fields that would change what the message before them meant (RFC 9110, section 6.5.1). */
+const FORBIDDEN_TRAILERS = new Set([
+  'authorization',
+  'connection',
+  'content-encoding',
+  'content-length',
+  'content-range',
+  'content-type',
+  'cookie',
+  'expect',
+  'host',
+  'keep-alive',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade'
+])
+
+/**
+ * The body of a request on its way to targets, one after the other. It streams with the pace of its target; what has
+ * passed is kept up to a bound, and replayed to the next target byte for byte.
+ */
+export class RequestBody implements BodySource {
+  readonly length: number
+  /** Bytes read from the client. */
+  bytes = 0
+
+  private readonly source: Readable
+  private readonly options: RequestBodyOptions
+  private sink: BodySink | undefined = undefined
+  private kept: Buffer[] | undefined = []
+  private listening = false
+  private ended = false
+  private failed = false
+
+  constructor(source: Readable, options: RequestBodyOptions) {
+    this.source = source
+    this.options = options
+    this.length = options.length
+  }
+
+  /** Whether another target can get the whole body. */
+  get replayable(): boolean {
+    return this.kept !== undefined && !this.failed
+  }
+
+  start(sink: BodySink): void {
+    this.sink = sink
+    let more = true
+    for (const chunk of this.kept ?? []) more = sink.writeBody(chunk)
+    if (this.ended) {
+      this.finish()
+      return
+    }
+    if (!this.listening) this.listen()
+    if (more) this.source.resume()
+  }
+
+  resume(): void {
+    if (this.sink !== undefined) this.source.resume()
+  }
+
+  stop(): void {
+    if (this.sink === undefined) return
+    this.sink = undefined
+    if (!this.ended) this.source.pause()
+  }
+
+  /** Lets what the client still sends run dry, once nobody will want it. */
+  discard(): void {
+    this.sink = undefined
+    this.kept = undefined
+    this.source.resume()
+  }
+
+  private listen(): void {
+    this.listening = true
+    this.source.on('data', (chunk: Buffer) => this.onData(chunk))
+    this.source.on('end', () => {
+      this.ended = true
+      this.finish()
+    })
+    this.source.on('error', (error) => this.fault(error))
+    this.source.on('close', () => {
+      if (!this.ended) this.fault(new ClientClosedError())
+    })
+  }
+
+  private onData(chunk: Buffer): void {
+    this.bytes += chunk.length
+    const { limit, keep } = this.options
+    if (limit > 0 && this.bytes > limit) {
+      this.fault(new BodyTooLargeError(limit))
+      return
+    }
+    if (this.bytes <= keep) this.kept?.push(chunk)
+    else this.kept = undefined
+    if (this.sink?.writeBody(chunk) === false) this.source.pause()
+  }
+
+  private finish(): void {
+    this.sink?.endBody(this.source instanceof IncomingMessage ? safeTrailers(this.source.rawTrailers) : [])
+  }
+
+  private fault(error: Error): void {
+    if (this.failed) return
+    this.failed = true
+    this.options.onFault(error)
+  }
+}
+
+function safeTrailers(raw: readonly string[]): readonly string[] {
+  if (raw.length === 0) return raw
+  const kept: string[] = []
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = raw[i] ?? ''
+    if (!FORBIDDEN_TRAILERS.has(name.toLowerCase())) kept.push(name, raw[i + 1] ?? '')
+  }
+  return kept
+}

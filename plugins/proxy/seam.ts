@@ -1,0 +1,45 @@
+import type { FastifyReplyFromHooks, FastifyReplyFromOptions } from '@fastify/reply-from'
+import type { Gateway } from './gateway.ts'
+import { GatewayExchange } from './gateway-exchange.ts'
+
+const kExchange = Symbol('gateway.exchange')
+
+interface SeamRequest {
+  readonly headers: { readonly [kExchange]?: unknown }
+}
+
+/**
+ * Puts the gateway behind `reply.from()`: reply-from takes any `{ request, destroy }` as its client, and hands it the
+ * headers object that was made here, and with it the exchange. What reply-from would do with URLs, headers and bodies is
+ * made void by constants; choice of target, attempts, headers and the response are the gateway's.
+ */
+export function createSeam(
+  gateway: Gateway,
+  destroy: () => void
+): { options: FastifyReplyFromOptions; call: FastifyReplyFromHooks } {
+  const client = {
+    request({ headers }: SeamRequest): void {
+      const exchange = headers[kExchange]
+      if (!(exchange instanceof GatewayExchange)) return
+      try {
+        gateway.forward(exchange)
+      } catch (error) {
+        exchange.error = error instanceof Error ? error : new Error(String(error))
+        exchange.reply.send(exchange.error)
+      }
+    },
+    destroy
+  }
+  return {
+    options: {
+      base: 'http://gateway.invalid',
+      undici: client as unknown as NonNullable<FastifyReplyFromOptions['undici']>,
+      retryMethods: [],
+      disableRequestLogging: true,
+      destroyAgent: true
+    },
+    call: {
+      rewriteRequestHeaders: (request) => Object.assign({}, { [kExchange]: request.exchange })
+    }
+  }
+}

@@ -1,0 +1,238 @@
+import type { Socket } from 'node:net'
+import { BadResponseError, ConnectFailedError, ConnectTimeoutError, TargetClosedError } from '../../errors.ts'
+import { ResponseParser } from './response-parser.ts'
+import type {
+  BodySink,
+  ResponseHead,
+  StaleConnection,
+  TransportAttempt,
+  TransportHandler,
+  TransportRequest
+} from './types.ts'
+
+/** What a connection needs of the pool that owns it. */
+export interface ConnectionOwner {
+  /** The connection is free for another request. */
+  onFree(connection: Connection): void
+  onClose(connection: Connection): void
+}
+
+const CHUNKED_END = '0\r\n\r\n'
+
+/**
+ * One keep-alive HTTP/1.1 connection to a target; carries one request at a time.
+ *
+ * A connection is only reused after a message that was understood to its last byte, with nothing behind it; in every
+ * other case it is destroyed, since bytes left over would be taken for the answer to somebody else's request.
+ */
+export class Connection implements BodySink, TransportAttempt {
+  /** When it became idle, in milliseconds of the pool's clock. */
+  idleSince = 0
+  /** Milliseconds the target said it keeps an idle connection, or -1. */
+  keepAliveHint = -1
+
+  private readonly owner: ConnectionOwner
+  private readonly socket: Socket
+  private readonly parser: ResponseParser
+  private request: TransportRequest | undefined = undefined
+  private handler: TransportHandler | undefined = undefined
+  private served = 0
+  private connected = false
+  private failure: Error | undefined = undefined
+  private connectTimer: NodeJS.Timeout | undefined = undefined
+  private requestEnded = false
+  private reusable = false
+
+  constructor(owner: ConnectionOwner, socket: Socket, connectEvent: 'connect' | 'secureConnect') {
+    this.owner = owner
+    this.socket = socket
+    this.parser = new ResponseParser(this)
+    socket.setNoDelay(true)
+    socket.once(connectEvent, () => this.onConnect())
+    socket.on('data', (chunk: Buffer) => this.onRead(chunk))
+    socket.on('drain', () => this.onDrain())
+    socket.on('end', () => this.onTargetEnd())
+    socket.on('error', (error) => {
+      this.failure ??= error
+    })
+    socket.on('close', () => this.onClose())
+  }
+
+  /** True when bytes of an answer may still be on their way, or the socket is gone. */
+  get unusable(): boolean {
+    return this.socket.destroyed || this.socket.readableEnded || !this.socket.writable
+  }
+
+  start(request: TransportRequest, handler: TransportHandler): TransportAttempt {
+    this.request = request
+    this.handler = handler
+    this.requestEnded = false
+    this.reusable = false
+    if (this.connected) this.send()
+    else if (request.connectTimeout > 0) {
+      this.connectTimer = setTimeout(() => {
+        this.fail(new ConnectTimeoutError(request.connectTimeout))
+      }, request.connectTimeout)
+    }
+    return this
+  }
+
+  resume(): void {
+    if (this.handler !== undefined) this.socket.resume()
+  }
+
+  abort(): void {
+    this.detach()
+    this.socket.destroy()
+  }
+
+  destroy(): void {
+    this.socket.destroy()
+  }
+
+  writeBody(chunk: Buffer): boolean {
+    if (this.handler === undefined || chunk.length === 0) return true
+    this.handler.onProgress()
+    if (this.request?.body?.length !== -1) return this.socket.write(chunk)
+    this.socket.cork()
+    this.socket.write(`${chunk.length.toString(16)}\r\n`, 'latin1')
+    this.socket.write(chunk)
+    const more = this.socket.write('\r\n', 'latin1')
+    this.socket.uncork()
+    return more
+  }
+
+  endBody(trailers: readonly string[]): void {
+    if (this.handler === undefined) return
+    if (this.request?.body?.length === -1) {
+      let end = CHUNKED_END
+      if (trailers.length > 0) end = `0\r\n${fieldLines(trailers)}\r\n`
+      this.socket.write(end, 'latin1')
+    }
+    this.onRequestDone()
+  }
+
+  onInformation(status: number, headers: string[]): void {
+    this.handler?.onInformation(status, headers)
+  }
+
+  onHead(head: ResponseHead): void {
+    this.handler?.onHead(head)
+  }
+
+  onBody(chunk: Buffer): void {
+    if (this.handler?.onData(chunk) === false) this.socket.pause()
+  }
+
+  onMessageEnd(trailers: string[]): void {
+    const { handler } = this
+    if (handler === undefined) return
+    // An answer that overtakes its request leaves the rest of the body with nowhere to go.
+    this.reusable = this.parser.reusable && this.requestEnded
+    this.served++
+    this.detach()
+    handler.onEnd(trailers)
+  }
+
+  private onConnect(): void {
+    this.connected = true
+    clearTimeout(this.connectTimer)
+    if (this.handler !== undefined) this.send()
+  }
+
+  private send(): void {
+    const { request, handler, socket } = this
+    if (request === undefined || handler === undefined) return
+    const { body } = request
+    this.parser.begin(request.method)
+    handler.onSent()
+    let head = `${request.method} ${request.path} HTTP/1.1\r\n${fieldLines(request.headers)}`
+    if (body !== undefined) {
+      head += body.length === -1 ? 'transfer-encoding: chunked\r\n' : `content-length: ${body.length}\r\n`
+    }
+    socket.write(`${head}\r\n`, 'latin1')
+    if (body === undefined) this.onRequestDone()
+    else body.start(this)
+  }
+
+  private onRequestDone(): void {
+    this.requestEnded = true
+    this.handler?.onRequestEnd()
+  }
+
+  private onRead(chunk: Buffer): void {
+    if (this.handler === undefined) {
+      // Nobody asked: whatever this is, it must not become the answer to the next request.
+      this.socket.destroy()
+      return
+    }
+    let clean: boolean
+    try {
+      clean = this.parser.execute(chunk)
+    } catch (error) {
+      this.fail(error instanceof Error ? error : new BadResponseError(String(error)))
+      return
+    }
+    if (this.handler !== undefined) {
+      this.handler.onReadEnd()
+      return
+    }
+    if (clean && this.reusable && !this.unusable) this.release()
+    else this.socket.destroy()
+  }
+
+  private release(): void {
+    this.keepAliveHint = this.parser.keepAliveHint * 1000
+    this.socket.resume()
+    this.owner.onFree(this)
+  }
+
+  private onDrain(): void {
+    if (this.handler === undefined) return
+    this.handler.onProgress()
+    this.request?.body?.resume()
+  }
+
+  private onTargetEnd(): void {
+    if (this.handler !== undefined && this.failure === undefined) this.parser.finish()
+    this.socket.destroy()
+  }
+
+  private onClose(): void {
+    clearTimeout(this.connectTimer)
+    this.owner.onClose(this)
+    if (this.handler === undefined) return
+    if (!this.connected) this.fail(new ConnectFailedError({ cause: this.failure }))
+    else if (this.served > 0 && this.parser.untouched) this.fail(stale(this.failure))
+    else this.fail(new TargetClosedError({ cause: this.failure }))
+  }
+
+  private fail(error: Error): void {
+    const { handler } = this
+    this.detach()
+    this.socket.destroy()
+    handler?.onError(error)
+  }
+
+  private detach(): void {
+    clearTimeout(this.connectTimer)
+    this.request?.body?.stop()
+    this.request = undefined
+    this.handler = undefined
+  }
+}
+
+/** True for the failure of a connection that had served before and was closed without a byte of an answer. */
+export function isStale(error: Error): boolean {
+  return 'stale' in error
+}
+
+function stale(cause: Error | undefined): Error & StaleConnection {
+  return Object.assign(new TargetClosedError({ cause }), { stale: true } as const)
+}
+
+function fieldLines(pairs: readonly string[]): string {
+  let lines = ''
+  for (let i = 0; i < pairs.length; i += 2) lines += `${pairs[i]}: ${pairs[i + 1]}\r\n`
+  return lines
+}

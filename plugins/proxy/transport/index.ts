@@ -1,0 +1,42 @@
+import type { Target } from '../../balancer/index.ts'
+import { Pool, type TlsOptions } from './pool.ts'
+import type { Transport, TransportAttempt, TransportHandler, TransportRequest } from './types.ts'
+
+export { isStale } from './connection.ts'
+export type { TlsOptions } from './pool.ts'
+export type {
+  BodySink,
+  BodySource,
+  ResponseHead,
+  Transport,
+  TransportAttempt,
+  TransportHandler,
+  TransportRequest
+} from './types.ts'
+
+/** HTTP/1.1 over TCP, TLS or a unix socket, on pools of keep-alive connections, one pool a target. */
+export class Http1Transport implements Transport {
+  private readonly tls: TlsOptions
+  private readonly now: () => number
+  private readonly pools = new Map<Target, Pool>()
+
+  constructor(tls: TlsOptions, now: () => number) {
+    this.tls = tls
+    this.now = now
+  }
+
+  dispatch(request: TransportRequest, handler: TransportHandler): TransportAttempt {
+    const { target } = request
+    let pool = this.pools.get(target)
+    if (pool === undefined) {
+      // A pool goes with its last connection, so that nothing is left of a target that was removed.
+      pool = new Pool(target, this.tls, this.now, () => this.pools.delete(target))
+      this.pools.set(target, pool)
+    }
+    return pool.dispatch(request, handler)
+  }
+
+  destroy(): void {
+    for (const pool of this.pools.values()) pool.destroy()
+  }
+}

@@ -1,0 +1,278 @@
+import { BadResponseError } from '../../errors.ts'
+import { readFields } from './fields.ts'
+import type { ResponseHead } from './types.ts'
+
+/** Told what the parser finds. Nothing is called from within `finish()` but `onMessageEnd`. */
+export interface ParserEvents {
+  onInformation(status: number, headers: string[]): void
+  onHead(head: ResponseHead): void
+  onBody(chunk: Buffer): void
+  onMessageEnd(trailers: string[]): void
+}
+
+const HEAD = 0
+const LENGTH = 1
+const CHUNK_SIZE = 2
+const CHUNK_DATA = 3
+const CHUNK_END = 4
+const TRAILERS = 5
+const UNTIL_CLOSE = 6
+const IDLE = 7
+
+const CR = 13
+const LF = 10
+
+const MAX_HEAD = 64 * 1024
+const MAX_CHUNK_LINE = 4 * 1024
+const MAX_INFORMATION = 32
+const NONE: string[] = []
+const EMPTY = Buffer.alloc(0)
+const HEAD_END = Buffer.from('\r\n\r\n', 'latin1')
+
+/**
+ * Incremental, strict parser of HTTP/1.x responses (RFC 9112), one instance a connection.
+ * What it does not understand in full is an error, never a guess: bare LF, obs-fold, repeated or odd lengths,
+ * transfer codings other than chunked, control bytes.
+ *
+ * Bodies are handed on as slices of what was read, without a copy.
+ */
+export class ResponseParser {
+  /** After the end of a message: whether the connection may carry another one. */
+  reusable = false
+  /** Seconds of the target's `Keep-Alive: timeout=N`, or -1. */
+  keepAliveHint = -1
+
+  private readonly events: ParserEvents
+  private state = IDLE
+  private bodyless = false
+  private held: Buffer = EMPTY
+  private remaining = 0
+  private informations = 0
+
+  constructor(events: ParserEvents) {
+    this.events = events
+  }
+
+  /** Expects the response to a request with this method. */
+  begin(method: string): void {
+    this.state = HEAD
+    this.bodyless = method === 'HEAD'
+    this.held = EMPTY
+    this.informations = 0
+    this.keepAliveHint = -1
+  }
+
+  /** True while nothing of a response has arrived. */
+  get untouched(): boolean {
+    return this.state === HEAD && this.held.length === 0 && this.informations === 0
+  }
+
+  /** Takes what was read. Throws BadResponseError. Returns false when bytes follow the end of the message. */
+  execute(input: Buffer): boolean {
+    let data = input
+    if (this.held.length > 0) {
+      data = Buffer.concat([this.held, input])
+      this.held = EMPTY
+    }
+    let at = 0
+    while (at < data.length) {
+      if (this.state === IDLE) return false
+      at = this.step(data, at)
+      if (at < 0) return true
+    }
+    return true
+  }
+
+  /** The target closed its side. Returns true when that was the proper end of the body. */
+  finish(): boolean {
+    if (this.state !== UNTIL_CLOSE) return false
+    this.end(NONE)
+    return true
+  }
+
+  /** Consumes from `at`, returns where it stopped, or -1 when the rest is held back until more arrives. */
+  private step(data: Buffer, at: number): number {
+    switch (this.state) {
+      case HEAD:
+        return this.readHead(data, at)
+      case LENGTH:
+      case CHUNK_DATA:
+        return this.readCounted(data, at)
+      case CHUNK_SIZE:
+        return this.readChunkSize(data, at)
+      case CHUNK_END:
+        return this.readChunkEnd(data, at)
+      case TRAILERS:
+        return this.readTrailers(data, at)
+      default:
+        this.events.onBody(at === 0 ? data : data.subarray(at))
+        return data.length
+    }
+  }
+
+  private readHead(data: Buffer, at: number): number {
+    const end = data.indexOf(HEAD_END, at)
+    if (end < 0) {
+      checkPartialHead(data, at)
+      return this.hold(data, at, MAX_HEAD, 'head too large')
+    }
+    if (end - at > MAX_HEAD) throw new BadResponseError('head too large')
+
+    const text = data.toString('latin1', at, end)
+    const lineEnd = text.indexOf('\r\n')
+    const statusLine = lineEnd < 0 ? text : text.slice(0, lineEnd)
+    const status = readStatus(statusLine)
+    const fields = readFields(text, lineEnd < 0 ? text.length : lineEnd + 2)
+    if (status < 200) {
+      if (status === 101) throw new BadResponseError('101 without a request to upgrade')
+      if (++this.informations > MAX_INFORMATION) throw new BadResponseError('too many informational responses')
+      this.events.onInformation(status, fields.headers)
+      return end + 4
+    }
+
+    const minor = statusLine.charCodeAt(7) - 48
+    const length = this.bodyLength(status, minor, fields.contentLength, fields.transferEncoding)
+    this.keepAliveHint = fields.keepAliveHint
+    this.reusable = length !== -2 && !fields.close && (minor === 1 || fields.keepAlive)
+    this.events.onHead({ status, reason: statusLine.slice(13), headers: fields.headers, length })
+    if (length === 0) this.end(NONE)
+    else {
+      this.remaining = length
+      this.state = length === -1 ? CHUNK_SIZE : length === -2 ? UNTIL_CLOSE : LENGTH
+    }
+    return end + 4
+  }
+
+  /** RFC 9112, section 6.3, without its tolerance. */
+  private bodyLength(status: number, minor: number, contentLength: number, coding: string | undefined): number {
+    if (coding !== undefined) {
+      if (contentLength !== -1) throw new BadResponseError('both content-length and transfer-encoding')
+      if (minor === 0) throw new BadResponseError('transfer-encoding in HTTP/1.0')
+      if (coding.toLowerCase() !== 'chunked') throw new BadResponseError('unknown transfer-encoding')
+    }
+    if (this.bodyless || status === 204 || status === 304) return 0
+    if (coding !== undefined) return -1
+    return contentLength === -1 ? -2 : contentLength
+  }
+
+  private readCounted(data: Buffer, at: number): number {
+    const take = Math.min(this.remaining, data.length - at)
+    const stop = at + take
+    this.remaining -= take
+    this.events.onBody(take === data.length ? data : data.subarray(at, stop))
+    if (this.remaining === 0) {
+      if (this.state === LENGTH) this.end(NONE)
+      else this.state = CHUNK_END
+    }
+    return stop
+  }
+
+  private readChunkSize(data: Buffer, at: number): number {
+    const lineFeed = data.indexOf(LF, at)
+    if (lineFeed < 0) return this.hold(data, at, MAX_CHUNK_LINE, 'chunk size line too long')
+    if (lineFeed - at > MAX_CHUNK_LINE) throw new BadResponseError('chunk size line too long')
+
+    this.remaining = readSize(data, at, lineFeed)
+    this.state = this.remaining === 0 ? TRAILERS : CHUNK_DATA
+    return lineFeed + 1
+  }
+
+  private readChunkEnd(data: Buffer, at: number): number {
+    if (data[at] !== CR) throw new BadResponseError('chunk longer than its size')
+    if (at + 1 === data.length) return this.hold(data, at, MAX_CHUNK_LINE, 'chunk end')
+    if (data[at + 1] !== LF) throw new BadResponseError('chunk longer than its size')
+    this.state = CHUNK_SIZE
+    return at + 2
+  }
+
+  private readTrailers(data: Buffer, at: number): number {
+    if (data[at] === CR && data[at + 1] === LF) {
+      this.end(NONE)
+      return at + 2
+    }
+    const end = data.indexOf(HEAD_END, at)
+    if (end < 0) {
+      checkBareLineFeeds(data, at)
+      return this.hold(data, at, MAX_HEAD, 'trailers too large')
+    }
+    this.end(readFields(data.toString('latin1', at, end), 0).headers)
+    return end + 4
+  }
+
+  private end(trailers: string[]): void {
+    this.state = IDLE
+    this.events.onMessageEnd(trailers)
+  }
+
+  private hold(data: Buffer, at: number, limit: number, what: string): number {
+    if (data.length - at > limit) throw new BadResponseError(what)
+    this.held = at === 0 ? data : data.subarray(at)
+    return -1
+  }
+}
+
+/** Status code of `HTTP/1.x NNN reason`; 200 and up, or 1xx. */
+function readStatus(line: string): number {
+  const status = Number(line.slice(9, 12))
+  const wellFormed =
+    (line.startsWith('HTTP/1.1 ') || line.startsWith('HTTP/1.0 ')) &&
+    line.length >= 12 &&
+    isDigit(line, 9) &&
+    isDigit(line, 10) &&
+    isDigit(line, 11) &&
+    status >= 100 &&
+    (line.length === 12 || line[12] === ' ')
+  if (!wellFormed) throw new BadResponseError('no HTTP/1 status line')
+  for (let i = 13; i < line.length; i++) {
+    const code = line.charCodeAt(i)
+    if ((code < 32 && code !== 9) || code === 127) throw new BadResponseError('control byte in the status line')
+  }
+  return status
+}
+
+function isDigit(text: string, at: number): boolean {
+  const code = text.charCodeAt(at)
+  return code >= 48 && code <= 57
+}
+
+/** Hexadecimal size of a chunk line `SIZE[;extension]CR` that ends before `lineFeed`; extensions are dropped. */
+function readSize(data: Buffer, at: number, lineFeed: number): number {
+  const end = lineFeed - 1
+  if (end <= at || data[end] !== CR) throw new BadResponseError('bad chunk size line')
+  let size = 0
+  let i = at
+  for (; i < end; i++) {
+    const digit = hexDigit(data[i] ?? 0)
+    if (digit < 0) break
+    size = size * 16 + digit
+    if (size > Number.MAX_SAFE_INTEGER) throw new BadResponseError('chunk size too large')
+  }
+  if (i === at || (i < end && data[i] !== 59)) throw new BadResponseError('bad chunk size')
+  for (; i < end; i++) {
+    const code = data[i] ?? 0
+    if ((code < 32 && code !== 9) || code === 127) throw new BadResponseError('control byte in a chunk extension')
+  }
+  return size
+}
+
+function hexDigit(code: number): number {
+  if (code >= 48 && code <= 57) return code - 48
+  if (code >= 97 && code <= 102) return code - 87
+  if (code >= 65 && code <= 70) return code - 55
+  return -1
+}
+
+const START = Buffer.from('HTTP/1.', 'latin1')
+
+/** Refuses what can no longer become a head, so that garbage is answered at once and not by a timeout. */
+function checkPartialHead(data: Buffer, at: number): void {
+  const length = Math.min(START.length, data.length - at)
+  if (data.compare(START, 0, length, at, at + length) !== 0) throw new BadResponseError('no HTTP/1 status line')
+  checkBareLineFeeds(data, at)
+}
+
+function checkBareLineFeeds(data: Buffer, at: number): void {
+  for (let i = data.indexOf(LF, at); i >= 0; i = data.indexOf(LF, i + 1)) {
+    if (i === at || data[i - 1] !== CR) throw new BadResponseError('bare line feed')
+  }
+}

@@ -1,0 +1,82 @@
+import type { Target } from '../../balancer/index.ts'
+
+/** The request of one attempt, complete but for its body: nothing in it is looked at or changed by a transport. */
+export interface TransportRequest {
+  readonly target: Target
+  readonly method: string
+  /** Request target as it goes on the wire: path and query. */
+  readonly path: string
+  /** Flat header pairs, `host` included, framing (`content-length`, `transfer-encoding`) excluded. */
+  readonly headers: readonly string[]
+  readonly body: BodySource | undefined
+  /** Milliseconds until the connection must stand; 0 = no limit. */
+  readonly connectTimeout: number
+  /** Never take a connection that has served a request before. */
+  readonly fresh: boolean
+}
+
+/** Where the bytes of a request body come from. A source may be started again: it replays what it has kept. */
+export interface BodySource {
+  /** Bytes of the body, or -1 when unknown: it is sent chunked then. */
+  readonly length: number
+  start(sink: BodySink): void
+  /** The sink takes bytes again after it had answered `false`. */
+  resume(): void
+  /** The sink takes no more; bytes not yet read stay where they are. */
+  stop(): void
+}
+
+/** Where the bytes of a request body go. */
+export interface BodySink {
+  /** Returns `false` when the source should wait for `resume()`. */
+  writeBody(chunk: Buffer): boolean
+  endBody(trailers: readonly string[]): void
+}
+
+/** Told what happens to one attempt. `onEnd` or `onError` is the last call, and comes exactly once, unless aborted. */
+export interface TransportHandler {
+  /** Bytes are about to be handed to the connection: from here on the target may have seen the request. */
+  onSent(): void
+  /** The request is handed over completely. */
+  onRequestEnd(): void
+  /** Bytes of the request body moved. */
+  onProgress(): void
+  /** A 1xx answer other than 101. */
+  onInformation(status: number, headers: string[]): void
+  onHead(head: ResponseHead): void
+  /** Returns `false` to have no more data until `resume()`. */
+  onData(chunk: Buffer): boolean
+  /** Everything that was read so far is handed on, and the response is not complete. */
+  onReadEnd(): void
+  onEnd(trailers: string[]): void
+  onError(error: Error): void
+}
+
+/** The head of a final response, as the target sent it. */
+export interface ResponseHead {
+  readonly status: number
+  readonly reason: string
+  /** Flat header pairs, names spelt as the target did. */
+  readonly headers: string[]
+  /** Bytes of the body that follow; -1 chunked, -2 up to the end of the connection. */
+  readonly length: number
+}
+
+/** Handle of an attempt under way. */
+export interface TransportAttempt {
+  resume(): void
+  /** Ends the attempt at once; no callback follows. */
+  abort(): void
+}
+
+/** Carries attempts to targets. The seam behind which protocols and clients are exchanged. */
+export interface Transport {
+  dispatch(request: TransportRequest, handler: TransportHandler): TransportAttempt
+  /** Drops every connection, idle or not. */
+  destroy(): void
+}
+
+/** Thrown at an attempt whose reused connection turned out to be closed before the target had answered anything. */
+export interface StaleConnection {
+  readonly stale: true
+}
