@@ -2,7 +2,7 @@ import { realpathSync } from 'node:fs'
 import type { Server } from 'node:http'
 import { fileURLToPath } from 'node:url'
 import closeWithGrace from 'close-with-grace'
-import Fastify, { type FastifyHttpOptions, type FastifyInstance, type FastifyPluginAsync } from 'fastify'
+import Fastify, { type FastifyHttpOptions, type FastifyInstance, type FastifyPluginAsync, LogController } from 'fastify'
 import fp from 'fastify-plugin'
 import pretty from 'pino-pretty'
 import { type GatewayConfig, type GatewayEnv, parseEnv, parseOptions } from './plugins/config/index.ts'
@@ -60,6 +60,14 @@ export async function buildApp(
   return { app, env: parsed }
 }
 
+/** Leaves the lines about requests that went well to the access log. */
+class FailureLog extends LogController {
+  override incomingRequest(): void {}
+  override requestCompleted(...[error, request, reply]: Parameters<LogController['requestCompleted']>): void {
+    if (error) super.requestCompleted(error, request, reply)
+  }
+}
+
 function layersOf(env: GatewayEnv, { layers = [] }: GatewayPluginOptions): NonNullable<ProxyOptions['layers']> {
   return env.accessLog ? [accessLog(), ...layers] : layers
 }
@@ -73,7 +81,7 @@ function serverOptions(
   const stream = prettyLogs ? pretty({ translateTime: 'HH:MM:ss.l', ignore: 'pid,hostname' }) : process.stdout
   return {
     logger: { level: env.logLevel, stream },
-    disableRequestLogging: true,
+    logController: new FailureLog(),
     requestTimeout: server.requestTimeout,
     keepAliveTimeout: server.keepAliveTimeout,
     trustProxy: trustedProxies.length === 0 ? false : [...trustedProxies],

@@ -38,11 +38,11 @@ const precedence: { name: string; winners: RouteSketch[]; asked: Asked }[] = [
     winners: [
       at('/*', { id: 'minus two', order: -2 }),
       at(/x/, { id: 'minus one', order: -1 }),
-      at('/x', { id: 'none', match: { hosts: ['a.test'] } }),
       at('/x', { id: 'zero', order: 0 }),
       at('/x', { id: 'one, by host', order: 1, match: { hosts: ['*.test'] } }),
       at('/x', { id: 'one', order: 1 }),
-      at('/x', { id: 'two', order: 2, match: { hosts: ['a.test'] } })
+      at('/x', { id: 'two', order: 2, match: { hosts: ['a.test'] } }),
+      at('/x', { id: 'none', match: { hosts: ['a.test'] } })
     ],
     asked: { host: 'a.test', path: '/x' }
   }

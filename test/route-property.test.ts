@@ -40,7 +40,7 @@ function slowFind(routes: readonly RouteConfig[], request: Request): RouteConfig
       match.query.every(({ name, value }) => new URLSearchParams(request.query).get(name) === value)
     if (!hit) return []
     const place = kind === 'exact' ? 3 : kind === 'regex' ? 1 : value === '/' ? 0 : 2
-    const key = [-(order ?? 0), Math.max(...lengths), place, value.length, Math.min(match.methods.length, 1)]
+    const key = [-(order ?? 1_000), Math.max(...lengths), place, value.length, Math.min(match.methods.length, 1)]
     return [{ candidate, key: [...key, match.headers.length, match.query.length, -index] }]
   })
   ranked.sort((a, b) => b.key.map((part, i) => part - (a.key[i] ?? 0)).find((difference) => difference !== 0) ?? 0)

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { crc32 as zlibCrc32 } from 'node:zlib'
 import { crc32 } from '../plugins/balancer/crc32.ts'
-import type { Balancer, Target } from '../plugins/balancer/index.ts'
+import { type Balancer, createBalancers, type Target } from '../plugins/balancer/index.ts'
 import { KetamaRing, ketamaPoints } from '../plugins/balancer/ketama-ring.ts'
-import { balancerOf, exchange, FakeClock } from './balancer-helper.ts'
+import { balancerOf, exchange, FakeClock, sequence } from './balancer-helper.ts'
 import { fixture } from './helper.ts'
 
 interface Setup {
@@ -119,6 +119,40 @@ test('the only target left is found however many others are down, past the 20 po
   const balancer = ketama({ servers })
 
   assert.deepEqual(new Set(urlsOf(balancer)), new Set(['http://h17:1']))
+})
+
+test('a failure costs weight in the turns without a key, and picks by key give it back', () => {
+  const normal = 'a,a,b,a,a'
+  const balancers = ['untouched', 'failed', 'recovered'].map((state) => {
+    const clock = new FakeClock()
+    const balancer = balancerOf({ strategy: 'consistent-hash', servers: ['h1:1 weight=4', 'h2:1'], clock })
+    const [first] = balancer.targets
+    assert.ok(first)
+    const key = keys.find((each) => balancer.get({ key: each, tried: undefined }) === first)
+    if (state !== 'untouched') {
+      balancer.acquire(first)
+      balancer.release(first, 'failure')
+      clock.time += 10_001
+    }
+    if (state === 'recovered') for (let pick = 0; pick < 4; pick++) exchange(balancer, () => false, key)
+    return balancer
+  })
+
+  assert.deepEqual(
+    balancers.map((balancer) => sequence(balancer, 5)),
+    [normal, 'b,a,b,a,a', normal]
+  )
+})
+
+test('the scheme of a url, however written, is no part of what is hashed', () => {
+  const urls = (scheme: string) => {
+    const targets = ['h1:1', 'h2:1', 'h3:1'].map((server) => scheme + server)
+    const balancer = createBalancers({ upstreams: { test: { strategy: 'consistent-hash', targets } } }).get('test')
+    return urlsOf(balancer).map((url) => url?.slice(scheme.length))
+  }
+
+  assert.deepEqual(urls('HTTP://'), urls('http://'))
+  assert.deepEqual(urls('https://'), urls('http://'))
 })
 
 test('a target of weight 0 has no keys', () => {

@@ -29,6 +29,13 @@ const cases = [
     expected: 'b'
   },
   { name: 'a tie that a better target ends', weights: [1, 1, 1], loads: [1, 1, 0], draws: [0.1], expected: 'c' },
+  {
+    name: 'a tie of two after a tie of two',
+    weights: [1, 1, 1, 1],
+    loads: [2, 2, 1, 1],
+    draws: [0.9, 0.49],
+    expected: 'd'
+  },
   { name: 'nobody of weight 0', weights: [0, 1, 1], loads: [0, 2, 1], draws: [], expected: 'c' }
 ]
 for (const { name, weights, loads, draws, expected } of cases) {

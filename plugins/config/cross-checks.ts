@@ -5,8 +5,8 @@ import { isTargetUrl } from './upstream-schema.ts'
 type Tree = Readonly<Record<string, unknown>>
 
 /**
- * The faults that no value has alone: names that must exist or be unique, keys that exclude each other. Reads the input as
- * it was written, so that these are found along with everything else that is wrong with it.
+ * The faults that no value has alone: names that must exist or be unique, keys that exclude each other. Reads the input
+ * as it was written, so that these are found along with everything else that is wrong with it.
  */
 export function crossCheck(input: unknown): Fault[] {
   const upstreams = tree(tree(input).upstreams)

@@ -1,4 +1,16 @@
-import { type Document, isAlias, isMap, isNode, isPair, isScalar, isSeq, LineCounter, parseDocument, visit } from 'yaml'
+import {
+  type Document,
+  isAlias,
+  isMap,
+  isNode,
+  isPair,
+  isScalar,
+  isSeq,
+  LineCounter,
+  parseDocument,
+  visit,
+  type YAMLError
+} from 'yaml'
 import type { Fault, FaultPath } from './faults.ts'
 import { substitute } from './substitute.ts'
 
@@ -45,11 +57,10 @@ export function readDocument(text: string, env: NodeJS.ProcessEnv): ConfigDocume
   const locate = ({ message, offset }: Slip): SyntaxFault => ({ message, position: position(offset) })
 
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: 'error' })
-  const slips = [...document.errors, ...document.warnings].map(({ code, message, pos }) => ({
-    message: CLEARER[code] ?? message,
-    offset: pos[0]
-  }))
-  const syntaxFaults = firstOfEachLine(slips.map(locate))
+  const errors = document.errors.filter((error) => !isConsequence(error, document.errors))
+  const syntaxFaults = [...errors, ...document.warnings].map(({ code, message, pos }) =>
+    locate({ message: CLEARER[code] ?? message, offset: pos[0] })
+  )
   const referenceFaults: Fault[] = []
   let content: ConfigDocument['content']
   if (document.errors.every(({ code }) => code === 'DUPLICATE_KEY')) {
@@ -66,11 +77,9 @@ interface Slip {
   readonly offset: number
 }
 
-// One slip of the pen is followed by errors that only say the same again.
-function firstOfEachLine(faults: readonly SyntaxFault[]): SyntaxFault[] {
-  return faults.filter(
-    ({ position }, index) => faults.findIndex((other) => other.position.line === position.line) === index
-  )
+// After its first error the parser has lost the thread, and what it says of the rest only misleads.
+function isConsequence(error: YAMLError, errors: readonly YAMLError[]): boolean {
+  return error.code !== 'DUPLICATE_KEY' && error !== errors.find(({ code }) => code !== 'DUPLICATE_KEY')
 }
 
 /** Aliases that have no value, or that stand within it; and the one key that JavaScript does not treat as data. */

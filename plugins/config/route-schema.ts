@@ -88,7 +88,7 @@ const route = mapping({
   request: request.prefault({}).describe('What to change in the request.'),
   response: response.prefault({}).describe('What to change in the response.'),
   middleware: list(text('the name of a middleware')).prefault([]).describe('Layers by name, the outermost first.'),
-  order: integer().optional().describe('Explicit precedence, lower first; a route without one counts as 0.')
+  order: integer().optional().describe('Explicit precedence, lower first, and before all routes without one.')
 })
 
 export const routes = list(route).transform((parsed) =>

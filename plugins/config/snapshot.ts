@@ -1,6 +1,6 @@
 /**
- * A deep copy that nothing can change. Lists and plain mappings are copied and frozen; functions and class instances, which
- * may be options of a strategy, are kept as they are.
+ * A deep copy that nothing can change. Lists and plain mappings are copied and frozen; functions and class instances,
+ * which may be options of a strategy, are kept as they are.
  */
 export function snapshot<T>(value: T): T
 export function snapshot(value: unknown): unknown {

@@ -6,8 +6,8 @@ const REFERENCE = /\$\$\{|\$\{([A-Za-z_]\w*)(?::-([^}]*))?\}|\$\{/g
 export type Substituted = { readonly value: unknown } | { readonly message: string }
 
 /**
- * Puts environment variables in place of `${NAME}` and `${NAME:-default}`; as in a shell, the default also stands in for an
- * empty variable. `$${` is a literal `${`. A text that is one reference and nothing else takes the type that its value
+ * Puts environment variables in place of `${NAME}` and `${NAME:-default}`; as in a shell, the default also stands in for
+ * an empty variable. `$${` is a literal `${`. A text that is one reference and nothing else takes the type that its value
  * would have in YAML, if that type spells it the same way: `5` becomes a number, `007` stays as it is.
  */
 export function substitute(text: string, env: NodeJS.ProcessEnv): Substituted {

@@ -12,7 +12,10 @@ export function parseDuration(value: unknown): number | undefined {
   return parseQuantity(value, DURATION, MILLISECONDS, LONGEST_TIMER)
 }
 
-/** Bytes of `512b`, `64kb`, `1mb`, `1gb` (powers of 1024, any case) or a whole number of bytes; `undefined` if it is none of them. */
+/**
+ * Bytes of `512b`, `64kb`, `1mb`, `1gb` (powers of 1024, any case) or a whole number of bytes; `undefined` if it is none
+ * of them.
+ */
 export function parseSize(value: unknown): number | undefined {
   return parseQuantity(value, SIZE, BYTES, Number.MAX_SAFE_INTEGER)
 }

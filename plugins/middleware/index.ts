@@ -14,6 +14,10 @@ declare module 'fastify' {
     middleware: MiddlewareRegistry
   }
 
+  interface FastifyContextConfig {
+    /** Set on the routes of a gateway. */
+    gateway?: boolean
+  }
   interface FastifyRequest {
     /** The exchange of the request; null where no layers run. */
     exchange: Exchange | null
@@ -29,7 +33,10 @@ export interface MiddlewareOptions {
 
 const middleware: FastifyPluginAsync<MiddlewareOptions> = async (fastify, options) => {
   const { layers = [], hooks = true } = options
-  const registry = new MiddlewareRegistry()
+  // Layers that run on all routes around this scope run on those of a gateway inside it too.
+  const around = fastify.hasDecorator('middleware') ? fastify.middleware : undefined
+  const registry = new MiddlewareRegistry(around?.hooked ? around : undefined)
+  registry.hooked = hooks
   for (const layer of [requestId(), accessLog()]) registry.add(layer)
   registry.use(layers)
 
@@ -48,6 +55,8 @@ const middleware: FastifyPluginAsync<MiddlewareOptions> = async (fastify, option
 function byRoute(registry: MiddlewareRegistry): (request: FastifyRequest) => Onion | undefined {
   const onions = new Map<string | undefined, Onion | undefined>()
   return (request) => {
+    // A gateway runs them itself, once it knows its own route.
+    if (registry.servesGateway && request.routeOptions.config.gateway === true) return undefined
     // Fastify builds `routeOptions` anew each time it is read.
     const url = registry.scoped ? request.routeOptions.url : undefined
     const onion = onions.get(url)

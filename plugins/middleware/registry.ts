@@ -19,6 +19,10 @@ export class MiddlewareRegistry {
   readonly #uses: Use[] = []
   readonly #known = new Map<string, SingleLayer>()
   readonly #routes = new Set<string>()
+  readonly #outer: MiddlewareRegistry | undefined
+  #serves = false
+  /** Whether the layers run on every Fastify route of their scope. */
+  hooked = false
   #scoped = false
   #sealed = false
 
@@ -67,14 +71,25 @@ export class MiddlewareRegistry {
    * Undefined when there are none. Throws `UnknownMiddlewareError`.
    */
   resolve(route: string | undefined, names: readonly string[] = []): Onion | undefined {
-    const used = this.#uses.filter(({ routes }) => routes === undefined || (route !== undefined && routes.has(route)))
-    const layers = [...used.flatMap((use) => use.layers), ...names.map((name) => this.#get(name))]
+    const layers = [...this.#layersOf(route), ...names.map((name) => this.#get(name))]
     return layers.length === 0 ? undefined : new Onion(layers)
   }
 
-  /** Tells which routes exist; several gateways may share a registry, and each declares its own. */
+  /** @param outer the registry of a scope around this one, whose layers stand outside of those here */
+  constructor(outer?: MiddlewareRegistry) {
+    this.#outer = outer
+  }
+
+  /** Tells which routes a gateway has; several may share a registry, and each declares its own. */
   declareRoutes(ids: readonly string[]): void {
     for (const id of ids) this.#routes.add(id)
+    this.#serves = true
+    this.#outer?.declareRoutes(ids)
+  }
+
+  /** Whether a gateway runs these layers on its own routes. */
+  get servesGateway(): boolean {
+    return this.#serves
   }
 
   /** The route ids that layers were put into use for and that nobody declared. */
@@ -88,10 +103,20 @@ export class MiddlewareRegistry {
     this.#sealed = true
   }
 
+  #layersOf(route: string | undefined): SingleLayer[] {
+    const used = this.#uses.filter(({ routes }) => routes === undefined || (route !== undefined && routes.has(route)))
+    const around = this.#outer === undefined ? [] : this.#outer.#layersOf(route)
+    return [...around, ...used.flatMap((use) => use.layers)]
+  }
+
   #get(name: string): SingleLayer {
-    const layer = this.#known.get(name)
+    const layer = this.#find(name)
     if (layer === undefined) throw new UnknownMiddlewareError(name, this.names().join(', '))
     return layer
+  }
+
+  #find(name: string): SingleLayer | undefined {
+    return this.#known.get(name) ?? (this.#outer === undefined ? undefined : this.#outer.#find(name))
   }
 
   #checkOpen(method: string): void {

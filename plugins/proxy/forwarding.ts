@@ -298,6 +298,7 @@ export class Forwarding implements TransportHandler, Expiring, PickContext {
     const { exchange, request } = this
     this.ended = true
     exchange.error = error
+    if (error instanceof NoTargetError) exchange.request.log.warn({ upstream: this.upstream.name }, error.message)
     if (this.answer?.fail(error) === true) return
     const { reply } = exchange
     if (reply.sent) return

@@ -108,10 +108,11 @@ async function serveRoutes(fastify: FastifyInstance, config: GatewayConfig): Pro
     else reply.callNotFound()
   }
   for (const url of mountPoints(config.routes)) {
-    fastify.route({ method, url, exposeHeadRoute: false, handler })
+    fastify.route({ method, url, exposeHeadRoute: false, config: { gateway: true }, handler })
     // Fastify's wildcard does not match the prefix itself.
     if (url === '/*' && fastify.prefix !== '') {
-      fastify.route({ method, url: '/', prefixTrailingSlash: 'no-slash', exposeHeadRoute: false, handler })
+      const config = { gateway: true }
+      fastify.route({ method, url: '/', prefixTrailingSlash: 'no-slash', exposeHeadRoute: false, config, handler })
     }
   }
 }

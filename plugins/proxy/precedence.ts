@@ -1,6 +1,6 @@
 /** What the precedence of a candidate depends on. */
 export interface Precedence {
-  /** Explicit order, lower first; 0 if the route gives none. */
+  /** Explicit order, lower first; Infinity if the route gives none. */
   readonly order: number
   /** A host, `.example.com` for a wildcard, or `''` for any. */
   readonly host: string
@@ -23,6 +23,7 @@ const KINDS = ['exact', 'prefix', 'regex', 'rest'] as const
  */
 export function comparePrecedence(a: Precedence, b: Precedence): number {
   return (
+    // Two routes without an order make NaN here, which decides nothing either.
     a.order - b.order ||
     // Of the hosts that match a request, the exact one is the longest, and '' for any host the shortest.
     b.host.length - a.host.length ||

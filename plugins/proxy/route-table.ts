@@ -163,7 +163,7 @@ function compileRoute<T extends Routable>(route: T): Candidate<T>[] {
     conditions,
     pattern,
     rank: 0,
-    order: route.order ?? 0,
+    order: route.order ?? Number.POSITIVE_INFINITY,
     host,
     kind,
     path,

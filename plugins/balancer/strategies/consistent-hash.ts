@@ -22,7 +22,7 @@ class ConsistentHash implements Strategy {
   readonly #now: () => number
   readonly #smooth: SmoothWeights
   readonly #ring = new KetamaRing()
-  /** For each target, the number of the last walk that met it. */
+  /** For each owner, the number of the last walk that met it; every walk has a new number. */
   readonly #met: number[] = []
   #walks = 0
 
@@ -35,14 +35,12 @@ class ConsistentHash implements Strategy {
     const server = target.url.replace(/^https?:\/\//i, '')
     this.#ring.add(this.#smooth.peers.length, ketamaPoints(server, target.weight))
     this.#smooth.add(target)
-    this.#met.push(0)
   }
 
   remove(target: Target): void {
     const owner = this.#smooth.peers.findIndex((peer) => peer.target === target)
     this.#ring.remove(owner)
     this.#smooth.remove(target)
-    this.#met.splice(owner, 1)
   }
 
   get(context: PickContext): Target | undefined {
@@ -61,7 +59,7 @@ class ConsistentHash implements Strategy {
   /** Goes on round the ring to the next available target, asking each only once. nginx gives up after 20 points. */
   #walk(start: number, context: PickContext): Target | undefined {
     const walk = ++this.#walks
-    let left = this.#met.length
+    let left = this.#smooth.peers.length
     for (let step = 0; step < this.#ring.size && left > 0; step++) {
       const owner = this.#ring.ownerAt((start + step) % this.#ring.size)
       if (this.#met[owner] === walk) continue

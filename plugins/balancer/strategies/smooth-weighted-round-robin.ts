@@ -58,9 +58,10 @@ export class SmoothWeights implements Strategy {
   /** A failure costs the share of the weight that one of `maxFails` failures is. */
   observe(target: Target, outcome: Outcome): void {
     if (outcome !== 'failure' || target.maxFails === 0) return
-    const peer = this.peers.find((other) => other.target === target)
-    if (peer === undefined) return
-    peer.effective = Math.max(0, peer.effective - Math.trunc(target.weight / target.maxFails))
+    const loss = Math.trunc(target.weight / target.maxFails)
+    for (const peer of this.peers) {
+      if (peer.target === target) peer.effective = Math.max(0, peer.effective - loss)
+    }
   }
 }
 
