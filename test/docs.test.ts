@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
-import { dirname, extname, join, normalize } from 'node:path'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, extname, join, normalize, sep } from 'node:path'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
+import { loadConfigFile } from '../plugins/config/index.ts'
 import { freePort } from './helper.ts'
 
 const FENCED = /^( *)```(.*)\n([\s\S]*?)^\1```$/gm
@@ -64,12 +66,47 @@ test('docs/dependencies.md gives a reason for every dependency, and for nothing 
   assert.deepEqual(packagesIn(development), Object.keys(manifest.devDependencies).sort())
 })
 
-for (const [index, code] of runnable(readFileSync('README.md', 'utf8')).entries()) {
+test('plugins import one another along the arrows of docs/architecture.md, through index.ts', () => {
+  const arrows: Record<string, readonly string[]> = { proxy: ['middleware', 'balancer', 'config'], demo: ['config'] }
+  const sources = readdirSync('plugins', { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'))
+  const imports = sources.flatMap((source) => {
+    const found = readFileSync(join('plugins', source), 'utf8').matchAll(/ from '(\.[^']+)'/g)
+    return [...found].map(([, path = '']) => ({ source, target: normalize(join(dirname(source), path)) }))
+  })
+
+  const strays = imports.filter(({ source, target }) => {
+    const [from = '', to = ''] = [source, target].map((path) => path.split(sep)[0])
+    if (from === to || target === 'errors.ts') return false
+    return arrows[from]?.includes(to) !== true || target !== join(to, 'index.ts')
+  })
+
+  assert.ok(imports.length > 0)
+  assert.deepEqual(strays, [])
+})
+
+test('the configuration in README.md is valid', (t) => {
+  const [yaml = ''] = blocks(readFileSync('README.md', 'utf8'), 'yaml')
+  const folder = mkdtempSync(join(tmpdir(), 'gateway-docs-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  const file = join(folder, 'gateway.yaml')
+  writeFileSync(file, yaml)
+
+  const { routes } = loadConfigFile(file, {})
+
+  assert.deepEqual(
+    routes.map(({ id }) => id),
+    ['users']
+  )
+})
+
+for (const [index, code] of blocks(readFileSync('README.md', 'utf8'), 'ts run').entries()) {
   test(`runnable snippet ${index + 1} of README.md prints what its comments say`, async () => {
     const expected = [...code.matchAll(/console\.log\(.*\) \/\/ (.*)$/gm)].map(([, output]) => output)
     const program = await prepare(code)
 
-    const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', program])
+    const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', program], {
+      timeout: 20_000
+    })
 
     const lines = stdout.split('\n').filter((line) => line !== '' && !line.startsWith('{'))
     assert.deepEqual(lines, expected)
@@ -81,7 +118,9 @@ async function prepare(code: string): Promise<string> {
   let program = code.replace(/from 'fastify-gateway(\/\w+)?'/g, (_whole, part: string | undefined) => {
     const entry = manifest.exports[`.${part ?? ''}`]
     assert.ok(typeof entry === 'object' && entry !== null && 'default' in entry)
-    const compiled = String(entry.default).replace('./dist/', '../').replace(/\.js$/, extname(import.meta.filename))
+    const compiled = String(entry.default)
+      .replace('./dist/', '../')
+      .replace(/\.js$/, extname(import.meta.filename))
     return `from '${new URL(compiled, import.meta.url)}'`
   })
   for (const port of ['3001', '3002']) program = program.replaceAll(port, String(await freePort()))
@@ -89,8 +128,9 @@ async function prepare(code: string): Promise<string> {
   return `${program.replace('port: 8080', 'port: 0')}\nawait app.close()\n`
 }
 
-function runnable(text: string): string[] {
-  return [...text.matchAll(FENCED)].filter(([, , language]) => language === 'ts run').map(([, , , code = '']) => code)
+/** The contents of the fenced blocks that begin with this info string. */
+function blocks(text: string, info: string): string[] {
+  return [...text.matchAll(FENCED)].filter(([, , found]) => found === info).map(([, , , content = '']) => content)
 }
 
 function linksOf(text: string): string[] {

@@ -181,6 +181,107 @@ test('a client that leaves while a pipelined response is queued lets its layers 
   ])
 })
 
+test('a client that leaves when its pipelined response is no longer queued ends the exchange once', async (t) => {
+  const events = channel<string>()
+  const reached = channel<Pick<Exchange, 'reply'>>()
+  const layers: Layer[] = [watcher('layer', events.put), { name: 'ended', onResponse: () => events.put('ended') }]
+  const app = await start(t, layers, (_request, reply) => reached.put({ reply }))
+
+  const socket = request(app, 2)
+  const first = await reached.take()
+  const second = await reached.take()
+  const assigned = once(first.reply.raw, 'close')
+  first.reply.send('first')
+  const answered = [await events.take(), await events.take(), await events.take()]
+  await assigned
+  const closed = once(second.reply.raw, 'close')
+  socket.destroy()
+  await closed
+  const left = [await events.take(), await events.take(), await events.take()]
+  events.put('nothing more')
+  const rest = await events.take()
+
+  assert.deepEqual(answered, ['layer resolved', 'layer finally', 'ended'])
+  assert.deepEqual(left, ['ended', 'layer FST_GATEWAY_CLIENT_CLOSED', 'layer finally'])
+  assert.equal(rest, 'nothing more')
+})
+
+test('a client that leaves before a response that has ended is flushed is told as such', async (t) => {
+  const sent = channel<true>()
+  const ended = channel<Exchange>()
+  const app = await start(t, [{ name: 'ended', onResponse: ended.put }], (_request, reply) => {
+    reply.send(Buffer.alloc(64 * 1024 * 1024))
+    sent.put(true)
+  })
+
+  const socket = request(app)
+  await sent.take()
+  socket.destroy()
+  const exchange = await ended.take()
+
+  assert.equal(codeOf(exchange.error), 'FST_GATEWAY_CLIENT_CLOSED')
+})
+
+test('a client that leaves while a pipelined response that has ended is queued is told as such', async (t) => {
+  const reached = channel<Pick<Exchange, 'reply'>>()
+  const ended = channel<Exchange>()
+  const app = await start(t, [{ name: 'ended', onResponse: ended.put }], (_request, reply) => reached.put({ reply }))
+
+  const socket = request(app, 2)
+  await reached.take()
+  const second = await reached.take()
+  second.reply.send('queued')
+  socket.destroy()
+  const exchanges = [await ended.take(), await ended.take()]
+
+  assert.deepEqual(
+    exchanges.map(({ error }) => codeOf(error)),
+    ['FST_GATEWAY_CLIENT_CLOSED', 'FST_GATEWAY_CLIENT_CLOSED']
+  )
+})
+
+test('an injected response that is destroyed before its end is told as such', async (t) => {
+  const ended = channel<Exchange>()
+  const app = Fastify()
+  t.after(() => app.close())
+  await app.register(middleware, { layers: [{ name: 'ended', onResponse: ended.put }] })
+  app.get('/', (_request, reply) => {
+    reply.raw.destroy()
+  })
+
+  await assert.rejects(async () => app.inject('/'))
+  const exchange = await ended.take()
+
+  assert.equal(codeOf(exchange.error), 'FST_GATEWAY_CLIENT_CLOSED')
+})
+
+for (const { form, onSend } of [
+  { form: 'synchronous', onSend: () => 'instead' },
+  { form: 'asynchronous', onSend: async () => 'instead' }
+]) {
+  test(`a stream replaced after the client left is released, and no other layer sees the answer: ${form}`, async (t) => {
+    const trace: string[] = []
+    const reached = channel<Pick<Exchange, 'reply'>>()
+    const source = new PassThrough()
+    const released = once(source, 'close')
+    const layers: Layer[] = [
+      { name: 'outer', onSend: () => void trace.push('outer') },
+      { name: 'replacer', onSend }
+    ]
+    const app = await start(t, layers, (_request, reply) => reached.put({ reply }))
+
+    const socket = request(app)
+    const { reply } = await reached.take()
+    const closed = once(reply.raw, 'close')
+    socket.destroy()
+    await closed
+    reply.send(source)
+    await released
+
+    assert.deepEqual(trace, [])
+  })
+}
+
 test('pipelined responses that are complete end as such', async (t) => {
   const ended = channel<Exchange>()
   const app = await start(t, [{ name: 'ended', onResponse: ended.put }], async () => 'hello')
@@ -262,6 +363,27 @@ test('a body that fails midway is the error of the exchange, not the client', as
   const exchange = await ended.take()
 
   assert.equal(exchange.error?.message, 'target reset')
+})
+
+test('layers that pass on the rejection of next() leave no error in the log', async (t) => {
+  const lines: string[] = []
+  const events = channel<string>()
+  const reached = channel<true>()
+  const app = Fastify({
+    forceCloseConnections: true,
+    logger: { level: 'warn', stream: { write: (line: string) => void lines.push(line) } }
+  })
+  t.after(() => app.close())
+  await app.register(middleware, { layers: [watcher('outer', events.put), watcher('inner', events.put)] })
+  app.get('/', () => reached.put(true))
+  await app.listen({ port: 0, host: '127.0.0.1' })
+
+  const socket = request(app)
+  await reached.take()
+  socket.destroy()
+  for (let i = 0; i < 4; i++) await events.take()
+
+  assert.deepEqual(lines, [])
 })
 
 test('an error in a finally block after the client left is logged', async (t) => {

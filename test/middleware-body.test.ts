@@ -193,6 +193,51 @@ for (const { form, layer } of replacers(() => 'instead')) {
   })
 }
 
+for (const { form, layer } of replacers(() => Readable.from([Buffer.from('of its own')]))) {
+  test(`a stream that fails unread does not touch the one in its place: ${form}`, async (t) => {
+    const source = new Readable({ read() {} })
+    const app = await start(t, layer, (_request, reply) => {
+      reply.raw.on('pipe', () => source.destroy(new Error('target reset')))
+      reply.send(source)
+    })
+
+    const answer = await exchange(app)
+
+    assert.match(answer.body, /of its own\r\n0\r\n\r\n$/)
+  })
+}
+
+test('a stream that fed a discarded answer does not touch the answer that came after', async (t) => {
+  const source = new PassThrough()
+  const second = new PassThrough()
+  const layers: Layer[] = [
+    {
+      name: 'thrower',
+      onSend() {
+        throw new Error('boom')
+      }
+    },
+    { name: 'replacer', onSend: () => source.pipe(upper()) }
+  ]
+  const app = Fastify({ forceCloseConnections: true })
+  t.after(() => app.close())
+  app.setErrorHandler((_error, _request, reply) => {
+    reply.raw.on('pipe', () => {
+      source.on('close', () => second.end('second'))
+      source.destroy(new Error('target reset'))
+    })
+    reply.send(second)
+  })
+  await app.register(middleware, { layers })
+  app.get('/', (_request, reply) => {
+    reply.send(source)
+  })
+
+  const answer = await exchange(app)
+
+  assert.match(answer.body, /second\r\n0\r\n\r\n$/)
+})
+
 const joins: readonly { name: string; join: (source: Readable, sink: PassThrough) => unknown }[] = [
   { name: '.pipe()', join: (source, sink) => source.pipe(sink) },
   { name: 'pipeline()', join: (source, sink) => pipeline(source, sink, () => {}) }
@@ -239,8 +284,10 @@ test('a stream that fails while layers still unwind becomes an error answer', as
   const source = new PassThrough()
   const layer: LayerFunction = async (_exchange, next) => {
     await next()
+    // Not once(): it would listen for the error, and so hide that nobody else does.
+    const closed = new Promise<void>((resolve) => source.on('close', resolve))
     source.destroy(new Error('target reset'))
-    await once(source, 'close')
+    await closed
   }
   const app = await start(t, layer, (_request, reply) => {
     reply.send(source)

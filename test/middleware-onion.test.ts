@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import Fastify, { type FastifyInstance } from 'fastify'
-import middleware, { type Layer, type LayerFunction, type LayerPair } from '../plugins/middleware/index.ts'
+import middleware, {
+  type Exchange,
+  type Layer,
+  type LayerFunction,
+  type LayerPair
+} from '../plugins/middleware/index.ts'
 
 type Kind = 'async function' | 'function' | 'pair' | 'async pair'
 
@@ -405,6 +410,30 @@ test('a layer that answers and calls next() does not reach the layers inside', a
   assert.deepEqual(trace, [])
 })
 
+test('a layer that fails without having awaited next() is a 500 while the handler is still at work', async (t) => {
+  const trace: string[] = []
+  const app = Fastify()
+  t.after(() => app.close())
+  const reached = signal()
+  await app.register(middleware, {
+    layers: [
+      tracer('async function', 'outer', trace),
+      async (_exchange, next) => {
+        next()
+        await reached.fired
+        boom()
+      }
+    ]
+  })
+  app.get('/', () => reached.fire())
+
+  const response = await app.inject('/')
+
+  assert.equal(response.statusCode, 500)
+  assert.equal(response.json().message, 'boom')
+  assert.deepEqual(trace, ['outer in', 'outer out'])
+})
+
 test('a layer need not await next() for the layers inside to run', async (t) => {
   const trace: string[] = []
   const app = await start(
@@ -425,30 +454,106 @@ test('a layer need not await next() for the layers inside to run', async (t) => 
   assert.deepEqual(trace, ['1 in', '2 in', 'handler', '2 out', '1 out'])
 })
 
-test('a layer that throws after its answer changes nothing for the client, and the error is logged', async (t) => {
-  const lines: string[] = []
-  const app = Fastify({ logger: { stream: { write: (line: string) => void lines.push(line) } } })
-  t.after(() => app.close())
-  await app.register(middleware, {
-    layers: [
-      async ({ reply }, _next) => {
+const afterwards: readonly { name: string; layer: Layer }[] = [
+  {
+    name: 'an async function',
+    layer: async ({ reply }, _next) => {
+      reply.send('early')
+      boom()
+    }
+  },
+  {
+    name: 'a pair',
+    layer: {
+      name: 'pair',
+      onRequest({ reply }) {
         reply.send('early')
         boom()
       }
-    ]
+    }
+  },
+  {
+    name: 'an async pair',
+    layer: {
+      name: 'pair',
+      async onRequest({ reply }) {
+        reply.send('early')
+        boom()
+      }
+    }
+  }
+]
+
+for (const { name, layer } of afterwards) {
+  test(`a layer that throws after its answer changes nothing for the client, and is logged: ${name}`, async (t) => {
+    const lines: string[] = []
+    const app = Fastify({ logger: { level: 'warn', stream: { write: (line: string) => void lines.push(line) } } })
+    t.after(() => app.close())
+    await app.register(middleware, { layers: [layer] })
+    app.get('/', async () => 'hello')
+
+    const response = await app.inject('/')
+
+    assert.equal(response.body, 'early')
+    assert.deepEqual(
+      lines.map((line) => JSON.parse(line)).map(({ level, err }) => [level, err.message]),
+      [[50, 'boom']]
+    )
   })
-  app.get('/', async () => 'hello')
+}
+
+test('a hook that answers anew on the way out has its return value ignored', async (t) => {
+  const trace: string[] = []
+  const pair: LayerPair = {
+    name: 'anew',
+    onSend({ reply }) {
+      reply.code(202).send('anew')
+      return 'ignored'
+    }
+  }
+  const app = await start(t, [tracer('async pair', 'outer', trace), pair])
 
   const response = await app.inject('/')
 
-  assert.equal(response.body, 'early')
-  assert.deepEqual(
-    lines
-      .map((line) => JSON.parse(line))
-      .flatMap(({ level, err }) => (err === undefined ? [] : [[level, err.message]])),
-    [[50, 'boom']]
-  )
+  assert.equal(response.statusCode, 202)
+  assert.equal(response.body, 'anew')
+  assert.deepEqual(trace, ['outer in', 'outer out'])
 })
+
+function hijack({ reply }: Exchange): void {
+  reply.hijack()
+  reply.raw.end('raw')
+}
+
+const hijackers: readonly { name: string; layer: Layer }[] = [
+  { name: 'a function', layer: (exchange, _next) => hijack(exchange) },
+  { name: 'an async function', layer: async (exchange, _next) => hijack(exchange) },
+  { name: 'a pair', layer: { name: 'hijacker', onRequest: hijack } },
+  { name: 'an async pair', layer: { name: 'hijacker', onRequest: async (exchange) => hijack(exchange) } }
+]
+
+for (const { name, layer } of hijackers) {
+  test(`a layer that hijacks the reply has answered: ${name}`, async (t) => {
+    const trace: string[] = []
+    const over = signal()
+    const errors: unknown[] = []
+    const end: LayerPair = {
+      name: 'end',
+      onResponse({ error }) {
+        errors.push(error)
+        over.fire()
+      }
+    }
+    const app = await start(t, [end, layer, tracer('pair', 'inside', trace)], trace)
+
+    const response = await app.inject('/')
+    await over.fired
+
+    assert.equal(response.body, 'raw')
+    assert.deepEqual(errors, [undefined])
+    assert.deepEqual(trace, [])
+  })
+}
 
 test('layers outside of one that hijacks the reply are let go when the response is over', async (t) => {
   const trace: string[] = []

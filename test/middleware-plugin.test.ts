@@ -4,7 +4,7 @@ import Fastify, { type FastifyRequest } from 'fastify'
 import middleware, {
   chain,
   compose,
-  type Exchange,
+  Exchange,
   type Layer,
   MiddlewareRegistry,
   onionHooks,
@@ -222,6 +222,28 @@ test('the hooks can be installed for onions of the caller, who may bring the exc
   assert.deepEqual(bodies, ['with', 'without'])
   assert.equal(seen[0], seen[1])
   assert.equal(seen[2], null)
+})
+
+test('an onion can be entered and left by the caller, and leaves a body alone that did not enter', async (t) => {
+  const app = Fastify()
+  t.after(() => app.close())
+  const onion = new MiddlewareRegistry().use(append('!')).resolve('')
+  assert.ok(onion)
+  app.decorateRequest('exchange', null)
+  app.addHook('onRequest', (request, reply, done) => {
+    request.exchange = new Exchange(request, reply, 0)
+    if (request.url === '/layers') onion.enter(request.exchange, done)
+    else done()
+  })
+  app.addHook('onSend', ({ exchange }, _reply, payload, done) => {
+    if (exchange !== null) onion.leave(exchange, payload, done)
+  })
+  app.get('/layers', async () => 'with')
+  app.get('/none', async () => 'without')
+
+  const bodies = [(await app.inject('/layers')).body, (await app.inject('/none')).body]
+
+  assert.deepEqual(bodies, ['with!', 'without'])
 })
 
 test('an error before the onion was entered passes its onSend hook untouched', async (t) => {

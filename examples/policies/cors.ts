@@ -5,7 +5,11 @@ import gateway from 'fastify-gateway'
 /** Browsers of one other origin may call the API; preflights are answered here and never reach the target. */
 export async function build(targetUrl: string): Promise<FastifyInstance> {
   const app = Fastify()
-  await app.register(cors, { origin: 'https://shop.example', credentials: true })
+  await app.register(cors, {
+    origin: ['https://shop.example'],
+    methods: ['GET', 'HEAD', 'PUT', 'POST'],
+    credentials: true
+  })
   await app.register(gateway, {
     upstreams: { api: { targets: [targetUrl] } },
     routes: [{ id: 'api', match: { path: '/api/*' }, upstream: 'api' }]

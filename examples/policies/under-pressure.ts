@@ -1,11 +1,14 @@
-import underPressure, { type UnderPressureOptions } from '@fastify/under-pressure'
+import underPressure from '@fastify/under-pressure'
 import Fastify, { type FastifyInstance } from 'fastify'
 import gateway from 'fastify-gateway'
 
 const LIMITS = { maxEventLoopDelay: 1_000, maxEventLoopUtilization: 0.98 }
 
 /** Answers 503 while the gateway itself has too much to do, instead of queueing until it falls over. */
-export async function build(targetUrl: string, limits: UnderPressureOptions = LIMITS): Promise<FastifyInstance> {
+export async function build(
+  targetUrl: string,
+  limits: underPressure.FastifyUnderPressureOptions = LIMITS
+): Promise<FastifyInstance> {
   const app = Fastify()
   await app.register(underPressure, { ...limits, retryAfter: 5 })
   await app.register(gateway, {

@@ -27,10 +27,11 @@ export function whenClosed(request: IncomingMessage, response: ServerResponse, l
 }
 
 /** Whether a response that is over was handed to the connection as a whole. */
-export function isComplete(response: ServerResponse): boolean {
-  if (!response.writableEnded) return false
-  // An injected response never says that it has finished; it has no connection that could break either.
-  return response.writableFinished || response.socket?.destroyed === false
+export function isComplete(request: IncomingMessage, response: ServerResponse): boolean {
+  // Node.js emits 'finish' also when an error makes it give up on what was not flushed; only the socket tells.
+  if (!response.writableEnded || request.socket?.errored) return false
+  // Without a socket it was flushed, or is still queued. An injected response keeps its dummy and never finishes.
+  return response.socket !== null || response.writableFinished
 }
 
 function waitingFor(socket: Socket): Set<() => void> {

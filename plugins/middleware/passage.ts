@@ -262,7 +262,8 @@ export class Passage {
     this.#current = undefined
     this.#enterDone = undefined
     this.#leaveDone = undefined
-    if (!isComplete(this.#exchange.reply.raw)) {
+    const { request, reply } = this.#exchange
+    if (!isComplete(request.raw, reply.raw)) {
       this.#gone = new ClientClosedError()
       this.#exchange.error ??= this.#body?.error ?? this.#gone
     }

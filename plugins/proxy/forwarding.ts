@@ -8,6 +8,7 @@ import {
   ResponseTimeoutError,
   TotalTimeoutError
 } from '../errors.ts'
+import { whenClosed } from '../middleware/index.ts'
 import type { Answer, AnswerSource } from './answer.ts'
 import type { Deadlines, Expiring } from './deadlines.ts'
 import type { GatewayExchange } from './gateway-exchange.ts'
@@ -101,10 +102,11 @@ export class Forwarding implements TransportHandler, Expiring, PickContext {
     deadlines.add(this)
     this.totalDeadline = deadlines.after(upstream.timeouts.total)
     this.deadline = this.totalDeadline
-    exchange.reply.raw.once('close', () => this.onClientClose())
+    whenClosed(exchange.request.raw, exchange.reply.raw, () => this.onClientClose())
   }
 
   start(): void {
+    if (this.ended) return
     const target = this.upstream.balancer.get(this)
     if (target === undefined) this.finish(new NoTargetError(this.upstream.name))
     else this.dispatch(target)
@@ -317,7 +319,11 @@ export class Forwarding implements TransportHandler, Expiring, PickContext {
   private onClientClose(): void {
     this.deadlines.delete(this)
     const { exchange } = this
-    if (exchange.reply.raw.writableEnded) return
+    if (exchange.reply.raw.writableEnded) {
+      // The client has its answer. If the target is not done, a hook threw, or put another body in place of its own.
+      this.cancel()
+      return
+    }
     this.endAttempt('neutral')
     if (this.ended) return
     this.ended = true

@@ -38,7 +38,8 @@ export class HookedAnswer implements Answer {
   end(trailers: readonly string[]): void {
     const { reply } = this.source
     if (this.bodyless) {
-      this.send(null)
+      // Fastify would serialize null, where there is no content type.
+      this.send(undefined)
       return
     }
     // Fastify would invent a type for a Buffer that has none.
@@ -96,6 +97,8 @@ class TargetBody extends Readable {
   constructor(source: AnswerSource) {
     super()
     this.source = source
+    // A hook that pipes listens to no errors; nobody listening would end the process.
+    this.on('error', () => {})
   }
 
   override _read(): void {
@@ -125,6 +128,7 @@ class TargetBody extends Readable {
       raw.flushHeaders()
     } else if (isDestroyable(destination)) {
       this.destinations.push(destination)
+      destination.on('error', () => {})
     }
     return super.pipe(destination, options)
   }

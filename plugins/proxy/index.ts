@@ -107,13 +107,12 @@ async function serveRoutes(fastify: FastifyInstance, config: GatewayConfig): Pro
     if (request.exchange instanceof GatewayExchange) reply.from('/', seam.call)
     else reply.callNotFound()
   }
+  // `decompress`: @fastify/compress would hand on a body without the coding that its header still names.
+  const route = { method, exposeHeadRoute: false, decompress: false, config: { gateway: true }, handler } as const
   for (const url of mountPoints(config.routes)) {
-    fastify.route({ method, url, exposeHeadRoute: false, config: { gateway: true }, handler })
+    fastify.route({ ...route, url })
     // Fastify's wildcard does not match the prefix itself.
-    if (url === '/*' && fastify.prefix !== '') {
-      const config = { gateway: true }
-      fastify.route({ method, url: '/', prefixTrailingSlash: 'no-slash', exposeHeadRoute: false, config, handler })
-    }
+    if (url === '/*' && fastify.prefix !== '') fastify.route({ ...route, url: '/', prefixTrailingSlash: 'no-slash' })
   }
 }
 

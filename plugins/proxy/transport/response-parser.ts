@@ -195,6 +195,7 @@ export class ResponseParser {
       checkBareLineFeeds(data, at)
       return this.hold(data, at, MAX_HEAD, 'trailers too large')
     }
+    if (end - at > MAX_HEAD) throw new BadResponseError('trailers too large')
     this.end(readFields(data.toString('latin1', at, end), 0).headers)
     return end + 4
   }
@@ -235,6 +236,10 @@ function isDigit(text: string, at: number): boolean {
   return code >= 48 && code <= 57
 }
 
+/** `*( ";" name [ "=" ( token | quoted-string ) ] )` (RFC 9112, section 7.1.1), without blanks around `;` and `=`. */
+const EXTENSIONS =
+  /^(?:;[\w!#$%&'*+.^`|~-]+(?:=(?:[\w!#$%&'*+.^`|~-]+|"(?:[\t !#-[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*"))?)*$/
+
 /** Hexadecimal size of a chunk line `SIZE[;extension]CR` that ends before `lineFeed`; extensions are dropped. */
 function readSize(data: Buffer, at: number, lineFeed: number): number {
   const end = lineFeed - 1
@@ -248,10 +253,7 @@ function readSize(data: Buffer, at: number, lineFeed: number): number {
     if (size > Number.MAX_SAFE_INTEGER) throw new BadResponseError('chunk size too large')
   }
   if (i === at || (i < end && data[i] !== 59)) throw new BadResponseError('bad chunk size')
-  for (; i < end; i++) {
-    const code = data[i] ?? 0
-    if ((code < 32 && code !== 9) || code === 127) throw new BadResponseError('control byte in a chunk extension')
-  }
+  if (i < end && !EXTENSIONS.test(data.toString('latin1', i, end))) throw new BadResponseError('bad chunk extension')
   return size
 }
 

@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import Fastify from 'fastify'
+import { build as buildCustomLayer } from '../examples/custom-layer.ts'
+import { build as buildCustomStrategy } from '../examples/custom-strategy.ts'
+import { build as buildEmbedded } from '../examples/embed.ts'
+import { build as buildParts } from '../examples/parts.ts'
+import { loadConfigFile } from '../plugins/config/index.ts'
+import proxy from '../plugins/proxy/index.ts'
+import { freePort, startTarget } from './helper.ts'
+import { startNamed } from './plugin-helper.ts'
+
+test('embed: the own routes are answered by the application, the others by the target', async (t) => {
+  const app = await buildEmbedded(await startNamed(t, 'users'))
+  t.after(() => app.close())
+
+  const bodies = []
+  for (const url of ['/health', '/api/users', '/api/users/7?full=1']) bodies.push((await app.inject(url)).body)
+
+  assert.deepEqual(bodies, ['{"ok":true}', 'users /v1/users', 'users /v1/users/7?full=1'])
+})
+
+test('custom-strategy: the first target gets every request', async (t) => {
+  const app = await buildCustomStrategy(await startNamed(t, 'first'), await startNamed(t, 'second'))
+  t.after(() => app.close())
+
+  const bodies = []
+  for (let i = 0; i < 3; i++) bodies.push((await app.inject('/')).body)
+
+  assert.deepEqual(bodies, ['first /', 'first /', 'first /'])
+})
+
+test('custom-strategy: the second target steps in for a first one that cannot be reached', async (t) => {
+  const app = await buildCustomStrategy(`http://127.0.0.1:${await freePort()}`, await startNamed(t, 'second'))
+  t.after(() => app.close())
+
+  const { body } = await app.inject('/')
+
+  assert.equal(body, 'second /')
+})
+
+test('custom-layer: one layer is for every route, the other for those it names', async (t) => {
+  const app = await buildCustomLayer(await startNamed(t, 'api'))
+  t.after(() => app.close())
+
+  const open = await app.inject('/public/1')
+  const refused = await app.inject('/private/1')
+  const passed = await app.inject({ url: '/private/1', headers: { 'x-api-key': 'only for this example' } })
+
+  assert.deepEqual([open.statusCode, refused.statusCode, passed.statusCode], [200, 401, 200])
+  assert.equal(passed.body, 'api /private/1')
+  for (const { headers } of [open, refused, passed]) assert.match(String(headers['server-timing']), /^gateway;dur=/)
+})
+
+test('parts: the balancer takes turns, and the layer marks the answers', async (t) => {
+  const names = ['one', 'two']
+  const urls: string[] = []
+  for (const name of names) {
+    urls.push((await startTarget(t, (_request, response) => response.end(JSON.stringify([name])))).url)
+  }
+  const app = await buildParts(urls)
+  t.after(() => app.close())
+
+  const answers = []
+  for (let i = 0; i < 4; i++) answers.push(await app.inject('/total'))
+
+  assert.deepEqual(
+    answers.map((answer) => answer.json().prices[0]),
+    ['one', 'two', 'one', 'two']
+  )
+  assert.equal(answers[0]?.headers['cache-control'], 'no-store')
+})
+
+test('gateway.yaml: the file holds what it says, the environment fills in the rest', async (t) => {
+  const users = await startNamed(t, 'users')
+
+  const config = loadConfigFile('examples/gateway.yaml', { USERS_URL: users })
+
+  assert.deepEqual(Object.keys(config.upstreams), ['users', 'users-next', 'sessions'])
+  assert.equal(config.upstreams.users?.targets[0]?.url, users)
+  assert.equal(config.upstreams['users-next']?.targets[0]?.url, 'https://users-next.example.com')
+  assert.equal(config.server.bodyLimit, 10 * 1024 * 1024)
+})
+
+test('gateway.yaml: a gateway of the file runs', async (t) => {
+  const next = await startNamed(t, 'next')
+  const app = Fastify()
+  t.after(() => app.close())
+  await app.register(proxy, { config: loadConfigFile('examples/gateway.yaml', { USERS_NEXT_URL: next }) })
+
+  const { body } = await app.inject({ url: '/users/7', headers: { host: 'api.example.com', 'x-beta': 'yes' } })
+
+  assert.equal(body, 'next /v1/7')
+})

@@ -1,0 +1,123 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import {
+  always,
+  assertError,
+  eventually,
+  foreignHook,
+  RawClient,
+  script,
+  send,
+  startGateway
+} from './forwarding-helper.ts'
+import { startRawTarget } from './helper.ts'
+
+const LIMIT = 100
+const NONE = { connect: 0, response: 0, idle: 0, total: 0 }
+const silent = () => script(() => {})
+
+/** Milliseconds until a promise settles. */
+async function timed<T>(promise: Promise<T>): Promise<[T, number]> {
+  const start = performance.now()
+  return [await promise, performance.now() - start]
+}
+
+function assertWithin(elapsed: number, limit: number): void {
+  assert.ok(elapsed >= limit && elapsed <= limit + 100, `${elapsed} ms`)
+}
+
+for (const hooked of [false, true]) {
+  const way = hooked ? 'with an onSend hook' : 'without hooks'
+  const prepare = hooked ? { prepare: foreignHook } : {}
+
+  for (const [name, code] of [
+    ['response', 'FST_GATEWAY_RESPONSE_TIMEOUT'],
+    ['total', 'FST_GATEWAY_TOTAL_TIMEOUT']
+  ] as const) {
+    test(`timeouts.${name} is a 504 within 100 ms of its limit ${way}`, async (t) => {
+      const { url } = await startRawTarget(t, silent().onSocket)
+      const timeouts = { ...NONE, [name]: LIMIT }
+      const gateway = await startGateway(t, [url], { upstream: { timeouts }, ...prepare })
+
+      const [reply, elapsed] = await timed(send(gateway.port))
+
+      assertError(reply, 504, code)
+      assertWithin(elapsed, LIMIT)
+      await gateway.idle()
+    })
+  }
+
+  test(`timeouts.idle cuts a body that stops, within 100 ms of its limit ${way}`, async (t) => {
+    const begun = 'HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n'
+    const { url } = await startRawTarget(t, always(begun).onSocket)
+    const gateway = await startGateway(t, [url], { upstream: { timeouts: { ...NONE, idle: LIMIT } }, ...prepare })
+
+    const [reply, elapsed] = await timed(send(gateway.port))
+
+    assert.deepEqual([reply.body.toString(), reply.complete], ['hello', false])
+    assertWithin(elapsed, LIMIT)
+    await gateway.idle()
+  })
+}
+
+test('timeouts.connect is a 504 within 100 ms of its limit', async (t) => {
+  // A TLS handshake that never comes: the connection of the target does not stand.
+  const { url } = await startRawTarget(t, () => {})
+  const target = url.replace('http:', 'https:')
+  const gateway = await startGateway(t, [target], { upstream: { timeouts: { ...NONE, connect: LIMIT } } })
+
+  const [reply, elapsed] = await timed(send(gateway.port))
+
+  assertError(reply, 504, 'FST_GATEWAY_CONNECT_TIMEOUT')
+  assertWithin(elapsed, LIMIT)
+  await gateway.idle()
+})
+
+test('timeouts.idle ends an exchange whose client stops sending its body', async (t) => {
+  const { url } = await startRawTarget(t, silent().onSocket)
+  const gateway = await startGateway(t, [url], { upstream: { timeouts: { ...NONE, idle: LIMIT } } })
+  const client = new RawClient(t, gateway.port)
+
+  client.write('POST / HTTP/1.1\r\nHost: gw.test\r\nContent-Length: 100\r\n\r\nhalf')
+  const [text, elapsed] = await timed(client.until('FST_GATEWAY_IDLE_TIMEOUT'))
+
+  assert.match(text, /^HTTP\/1\.1 504 .*connection: close/is)
+  assertWithin(elapsed, LIMIT)
+  await gateway.idle()
+})
+
+test('timeouts.idle ends an exchange whose client stops reading', async (t) => {
+  const target = script((socket) => {
+    socket.write('HTTP/1.1 200 OK\r\nContent-Length: 104857600\r\n\r\n')
+    socket.write(Buffer.alloc(64 * 1024 * 1024))
+  })
+  const { url } = await startRawTarget(t, target.onSocket)
+  const gateway = await startGateway(t, [url], { upstream: { timeouts: { ...NONE, idle: LIMIT } } })
+  const client = new RawClient(t, gateway.port)
+  client.socket.pause()
+
+  client.write('GET / HTTP/1.1\r\nHost: gw.test\r\n\r\n')
+
+  await eventually(() => target.heads.length === 1, 'the request does not arrive')
+  await gateway.idle()
+})
+
+test('a head that stops half-way is a 504', async (t) => {
+  const { url } = await startRawTarget(t, always('HTTP/1.1 200 OK\r\nContent-Le').onSocket)
+  const gateway = await startGateway(t, [url], { upstream: { timeouts: { ...NONE, response: LIMIT } } })
+
+  assertError(await send(gateway.port), 504, 'FST_GATEWAY_RESPONSE_TIMEOUT')
+})
+
+test('timeouts.total holds over all attempts together', async (t) => {
+  const urls = [await startRawTarget(t, silent().onSocket), await startRawTarget(t, silent().onSocket)]
+  const upstream = { timeouts: { ...NONE, response: 70, total: 150 }, retry: { attempts: 9, on: ['timeout' as const] } }
+  const targets = [...urls, await startRawTarget(t, silent().onSocket)].map(({ url }) => url)
+  const gateway = await startGateway(t, targets, { upstream })
+
+  const [reply, elapsed] = await timed(send(gateway.port))
+
+  assertError(reply, 504, 'FST_GATEWAY_TOTAL_TIMEOUT')
+  assertWithin(elapsed, 150)
+  await gateway.idle()
+})
