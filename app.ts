@@ -5,6 +5,7 @@ import closeWithGrace from 'close-with-grace'
 import Fastify, { type FastifyHttpOptions, type FastifyInstance, type FastifyPluginAsync, LogController } from 'fastify'
 import fp from 'fastify-plugin'
 import pretty from 'pino-pretty'
+import { StrategyRegistry } from './plugins/balancer/index.ts'
 import { type GatewayConfig, type GatewayEnv, parseEnv, parseOptions } from './plugins/config/index.ts'
 import demo from './plugins/demo/index.ts'
 import { NoRouteError } from './plugins/errors.ts'
@@ -15,6 +16,8 @@ export type { Balancer, Strategy, StrategyFactory, Target } from './plugins/bala
 export type { GatewayConfig, GatewayOptions } from './plugins/config/index.ts'
 export type { Exchange, Layer } from './plugins/middleware/index.ts'
 export { chain, compose } from './plugins/middleware/index.ts'
+
+const knownStrategies = new StrategyRegistry().names
 
 /** Options of the gateway as a plugin. Without upstreams, routes and config, the `GATEWAY_*` variables are read. */
 export type GatewayPluginOptions = ProxyOptions
@@ -29,7 +32,7 @@ const gateway: FastifyPluginAsync<GatewayPluginOptions> = async (fastify, option
     await fastify.register(proxy, options)
     return
   }
-  const env = await parseEnv(process.env)
+  const env = parseEnv(process.env, [...knownStrategies, ...(options.strategies ?? []).map(({ name }) => name)])
   const config = env.config ?? (await startDemo(fastify))
   await fastify.register(proxy, { ...options, config, layers: layersOf(env, options) })
 }
@@ -40,7 +43,7 @@ export default fp(gateway, { name: 'fastify-gateway', fastify: '5.x' })
 export async function buildApp(
   env: NodeJS.ProcessEnv = process.env
 ): Promise<{ app: FastifyInstance; env: GatewayEnv }> {
-  const parsed = await parseEnv(env)
+  const parsed = parseEnv(env, knownStrategies)
   const server = (parsed.config ?? parseOptions({ routes: [] })).server
   const app = Fastify(serverOptions(parsed, server, parsed.config?.trustedProxies ?? []))
   const config = parsed.config ?? (await startDemo(app))

@@ -30,7 +30,9 @@ export function runGateway(
 ): Running {
   const cwd = mkdtempSync(join(tmpdir(), 'gateway-'))
   for (const [name, text] of Object.entries(files)) writeFileSync(join(cwd, name), text)
-  const env = { PATH: process.env.PATH ?? '', ...variables }
+  // What runs in the program counts for coverage too.
+  const { PATH = '', NODE_V8_COVERAGE = '' } = process.env
+  const env = { PATH, ...(NODE_V8_COVERAGE === '' ? {} : { NODE_V8_COVERAGE }), ...variables }
   const child = spawn(process.execPath, [APP], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] })
   const output = { stdout: '', stderr: '' }
   child.stdout.on('data', (chunk: Buffer) => {
@@ -41,7 +43,7 @@ export function runGateway(
   })
   const closed = once(child, 'close').then(([code, signal]) => ({ code, signal, ...output }))
   t.after(async () => {
-    child.kill('SIGKILL')
+    child.kill('SIGTERM')
     await closed
     rmSync(cwd, { recursive: true, force: true })
   })

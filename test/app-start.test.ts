@@ -85,7 +85,7 @@ const MISTAKES = [
   {
     name: 'a strategy that nobody added',
     variables: { ...ANY_PORT, GATEWAY_TARGETS: 'http://127.0.0.1:3001', GATEWAY_STRATEGY: 'best' },
-    stderr: /^fastify-gateway: .*'best'.*round-robin.*\n$/
+    stderr: /^fastify-gateway: Invalid configuration\nGATEWAY_STRATEGY: found 'best', .*round-robin.*\n$/
   },
   {
     name: 'a file that does not exist',

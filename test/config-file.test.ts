@@ -4,7 +4,7 @@ import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from '
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { loadConfigFile, parseOptions } from '../plugins/config/index.ts'
+import { loadConfigFile, parseEnv, parseOptions } from '../plugins/config/index.ts'
 
 /** A file of its own for one test, gone when the test ends. */
 function write(t: TestContext, text: string, name = 'gateway.yaml'): string {
@@ -262,5 +262,18 @@ test('a directory is no configuration file', () => {
   assert.throws(() => loadConfigFile('test', {}), {
     code: 'FST_GATEWAY_UNREADABLE_CONFIG',
     message: "Cannot read configuration file 'test': it is a directory"
+  })
+})
+
+test('an unknown strategy is a fault with its place and the nearest name, where all names are known', (t) => {
+  const path = write(
+    t,
+    'upstreams:\n  a: { strategy: round-robbin, targets: [] }\n  b:\n    strategy:\n      name: randum\n'
+  )
+
+  assert.throws(() => parseEnv({ GATEWAY_CONFIG: path }, ['round-robin', 'random']), {
+    message: `Invalid configuration
+${path}:2:18 upstreams.a.strategy: found 'round-robbin', expected one of: round-robin, random (did you mean 'round-robin'?)
+${path}:5:13 upstreams.b.strategy.name: found 'randum', expected one of: round-robin, random (did you mean 'random'?)`
   })
 })

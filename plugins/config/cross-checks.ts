@@ -7,12 +7,16 @@ type Tree = Readonly<Record<string, unknown>>
 /**
  * The faults that no value has alone: names that must exist or be unique, keys that exclude each other. Reads the input
  * as it was written, so that these are found along with everything else that is wrong with it.
+ * @param strategies names of all strategies there are; empty when more may be added later
  */
-export function crossCheck(input: unknown): Fault[] {
+export function crossCheck(input: unknown, strategies: readonly string[] = []): Fault[] {
   const upstreams = tree(tree(input).upstreams)
   const routes = items(tree(input).routes)
   return [
     ...Object.entries(upstreams).flatMap(([name, upstream]) => checkUpstream(tree(upstream), ['upstreams', name])),
+    ...Object.entries(upstreams).flatMap(([name, upstream]) =>
+      checkStrategy(tree(upstream).strategy, ['upstreams', name, 'strategy'], strategies)
+    ),
     ...routes.flatMap((route, index) => checkRoute(tree(route), ['routes', index], Object.keys(upstreams))),
     ...repeated(
       routes.map((route, index) => tree(route).id ?? defaultRouteId(index)),
@@ -38,6 +42,12 @@ function checkUpstream(upstream: Tree, path: FaultPath): Fault[] {
     faults.push(value([...path, 'tls', given], `found ${given} alone, expected ${needed} beside it`))
   }
   return faults
+}
+
+function checkStrategy(strategy: unknown, path: FaultPath, known: readonly string[]): Fault[] {
+  const name = typeof strategy === 'string' ? strategy : tree(strategy).name
+  if (typeof name !== 'string' || name === '' || known.length === 0 || known.includes(name)) return []
+  return [value(typeof strategy === 'string' ? path : [...path, 'name'], found(name, oneOf(known), known))]
 }
 
 function checkRoute(route: Tree, path: FaultPath, known: readonly string[]): Fault[] {

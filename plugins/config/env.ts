@@ -26,17 +26,18 @@ export interface GatewayEnv {
 /**
  * Reads the `GATEWAY_*` variables of `env`, and the file that GATEWAY_CONFIG names; an empty variable is an unset one.
  * GATEWAY_TARGETS makes one upstream and one route to it, both called `default`.
+ * @param strategies names of all strategies there are; an unknown one is a fault then
  * @throws UnreadableConfigError if the file cannot be read
  * @throws InvalidConfigError with all faults of the variables and of the file
  */
-export function parseEnv(env: NodeJS.ProcessEnv): GatewayEnv {
+export function parseEnv(env: NodeJS.ProcessEnv, strategies?: readonly string[]): GatewayEnv {
   const given = Object.fromEntries(
     Object.entries(env).filter(([name, value]) => name.startsWith('GATEWAY_') && value !== undefined && value !== '')
   )
   const parsed = variables.safeParse(given)
-  const fromParts = checkParts(given)
+  const fromParts = checkParts(given, strategies)
   const configFile = given.GATEWAY_CONFIG
-  const fromFile = configFile === undefined ? undefined : checkConfigFile(configFile, env)
+  const fromFile = configFile === undefined ? undefined : checkConfigFile(configFile, env, strategies)
 
   const faults = [
     ...toFaults(parsed.error?.issues ?? [], given, 'variable').map((fault) => withoutPosition(fault, fault.path)),
@@ -62,13 +63,16 @@ export function parseEnv(env: NodeJS.ProcessEnv): GatewayEnv {
 }
 
 /** Checks the variables that stand for parts of the configuration, as if they had been written in a file. */
-function checkParts(given: Readonly<Record<string, string | undefined>>): ReturnType<typeof checkConfigFile> {
+function checkParts(
+  given: Readonly<Record<string, string | undefined>>,
+  strategies: readonly string[] | undefined
+): ReturnType<typeof checkConfigFile> {
   const options = { upstreams: { default: {} }, routes: [{ id: 'default', upstream: 'default' }] }
   for (const { name, path, read } of listParts()) {
     const value = given[name]
     if (value !== undefined) put(options, path, read(value))
   }
-  const checked = check(options, process.cwd())
+  const checked = check(options, process.cwd(), strategies)
   return 'config' in checked ? checked : { faults: checked.faults.map(asVariable) }
 }
 

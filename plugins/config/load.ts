@@ -29,10 +29,11 @@ export function loadConfigFile(path: string, env: NodeJS.ProcessEnv = process.en
 /** As `loadConfigFile`, but gives the faults back. */
 export function checkConfigFile(
   path: string,
-  env: NodeJS.ProcessEnv
+  env: NodeJS.ProcessEnv,
+  strategies?: readonly string[]
 ): { readonly config: GatewayConfig } | { readonly faults: readonly ConfigFault[] } {
   const { content, syntaxFaults, referenceFaults, positionOf } = readDocument(readText(path), env)
-  const checked: Checked = content === undefined ? { faults: [] } : check(content.value, dirname(path))
+  const checked: Checked = content === undefined ? { faults: [] } : check(content.value, dirname(path), strategies)
   if ('config' in checked && syntaxFaults.length === 0 && referenceFaults.length === 0) return checked
 
   const others = 'faults' in checked ? withoutConsequences(checked.faults, referenceFaults) : []

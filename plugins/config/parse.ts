@@ -18,11 +18,18 @@ export function parseOptions(options: GatewayOptions, where = 'options'): Gatewa
   throw invalidConfig(checked.faults.map((fault) => withoutPosition(fault, [where, ...fault.path])))
 }
 
-/** Checks a configuration of any origin; PEM files are relative to `directory`. */
-export function check(input: unknown, directory: string): Checked {
+/**
+ * Checks a configuration of any origin; PEM files are relative to `directory`.
+ * @param strategies names of all strategies there are; unknown ones are faults then
+ */
+export function check(input: unknown, directory: string, strategies?: readonly string[]): Checked {
   const parsed = schema.safeParse(input)
   const credentials = readCredentials(input, directory)
-  const faults = [...toFaults(parsed.error?.issues ?? [], input), ...crossCheck(input), ...credentials.faults]
+  const faults = [
+    ...toFaults(parsed.error?.issues ?? [], input),
+    ...crossCheck(input, strategies),
+    ...credentials.faults
+  ]
   if (parsed.success && faults.length === 0) return { config: snapshot(withCredentials(parsed.data, credentials)) }
   return { faults }
 }

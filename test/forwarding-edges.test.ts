@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { type TestContext, test } from 'node:test'
+import Fastify, { type FastifyInstance } from 'fastify'
+import proxy from '../plugins/proxy/index.ts'
+import { portOf, startRawTarget } from './helper.ts'
+
+/** A gateway in front of one target that answers each request with the same bytes; counts the connections it sees. */
+async function start(
+  t: TestContext,
+  answer: string,
+  prepare: (app: FastifyInstance) => void = () => {}
+): Promise<{ app: FastifyInstance; connections: () => number }> {
+  let connections = 0
+  const { url } = await startRawTarget(t, (socket) => {
+    connections++
+    socket.on('data', () => socket.write(answer))
+  })
+  const app = Fastify()
+  t.after(() => app.close())
+  prepare(app)
+  await app.register(proxy, { upstreams: { a: { targets: [url] } }, routes: [{ upstream: 'a' }] })
+  return { app, connections: () => connections }
+}
+
+const cases = [
+  { hint: '', expected: 1 },
+  { hint: 'Keep-Alive: timeout=5\r\n', expected: 1 },
+  { hint: 'Keep-Alive: timeout=1\r\n', expected: 2 },
+  { hint: 'Connection: close\r\n', expected: 2 }
+]
+
+for (const { hint, expected } of cases) {
+  test(`two requests in a row use ${expected} connection(s) after '${hint.trim()}'`, async (t) => {
+    const { app, connections } = await start(t, `HTTP/1.1 200 OK\r\n${hint}Content-Length: 2\r\n\r\nok`)
+
+    await app.inject('/')
+    await app.inject('/')
+
+    assert.equal(connections(), expected)
+  })
+}
+
+test('what a hook and the target say in vary is joined', async (t) => {
+  const answer = 'HTTP/1.1 200 OK\r\nVary: accept\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok'
+  const { app } = await start(t, answer, (own) => {
+    own.addHook('onRequest', async (_request, reply) => void reply.header('vary', 'origin'))
+    own.addHook('onSend', async (_request, _reply, payload) => payload)
+  })
+
+  const { headers } = await app.inject('/')
+
+  assert.equal(headers.vary, 'origin, accept')
+})
+
+test('an empty transfer-encoding beside a content-length is a 400, and reaches no target', async (t) => {
+  const { app, connections } = await start(t, 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n')
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  const client = connect(portOf(app.server), '127.0.0.1')
+  t.after(() => client.destroy())
+
+  client.write('POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding:\r\nContent-Length: 2\r\n\r\nok')
+  const [data] = await once(client, 'data')
+
+  assert.match(String(data), /^HTTP\/1\.1 400 /)
+  assert.equal(connections(), 0)
+})
+
+test('TRACE is a 405, and reaches no target', async (t) => {
+  const { app, connections } = await start(t, 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n')
+
+  const { statusCode, body } = await app.inject({ method: 'TRACE' as 'GET', url: '/' })
+
+  assert.equal(statusCode, 405)
+  assert.equal(JSON.parse(body).code, 'FST_GATEWAY_METHOD_NOT_ALLOWED')
+  assert.equal(connections(), 0)
+})
