@@ -33,7 +33,7 @@ const gateway: FastifyPluginAsync<GatewayPluginOptions> = async (fastify, option
     return
   }
   const env = parseEnv(process.env, [...knownStrategies, ...(options.strategies ?? []).map(({ name }) => name)])
-  const config = env.config ?? (await startDemo(fastify))
+  const config = env.config ?? (await startDemo(fastify, process.env))
   await fastify.register(proxy, { ...options, config, layers: layersOf(env, options) })
 }
 
@@ -46,7 +46,7 @@ export async function buildApp(
   const parsed = parseEnv(env, knownStrategies)
   const server = (parsed.config ?? parseOptions({ routes: [] })).server
   const app = Fastify(serverOptions(parsed, server, parsed.config?.trustedProxies ?? []))
-  const config = parsed.config ?? (await startDemo(app))
+  const config = parsed.config ?? (await startDemo(app, env))
   app.setNotFoundHandler((request, reply) => {
     // `OPTIONS *` asks what the server itself can do, not any resource (RFC 9110, section 9.3.7).
     if (request.url === '*' && request.method === 'OPTIONS') return reply.code(204).send()
@@ -98,9 +98,12 @@ function serverOptions(
   }
 }
 
-async function startDemo(fastify: FastifyInstance): Promise<GatewayConfig> {
+/** Starts the demo backends; what else the environment says of the gateway holds for them as for any targets. */
+async function startDemo(fastify: FastifyInstance, env: NodeJS.ProcessEnv): Promise<GatewayConfig> {
   await fastify.register(demo)
-  return parseOptions(fastify.gatewayDemo)
+  const strategy = env.GATEWAY_STRATEGY || 'smooth-weighted-round-robin'
+  const { config } = parseEnv({ ...env, GATEWAY_TARGETS: fastify.gatewayDemo, GATEWAY_STRATEGY: strategy })
+  return config ?? parseOptions({ routes: [] })
 }
 
 /** Builds, listens, and stops in peace on SIGTERM and SIGINT. What stops the start is one message, and exit code 1. */

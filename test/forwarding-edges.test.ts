@@ -67,6 +67,38 @@ test('an empty transfer-encoding beside a content-length is a 400, and reaches n
   assert.equal(connections(), 0)
 })
 
+const reversed = [
+  {
+    host: 'preserve',
+    location: (_url: string) => 'http://site.test/v1/next?a=%20',
+    expected: 'http://site.test/api/next?a=%20'
+  },
+  { host: 'target', location: (url: string) => `${url}/v1/next`, expected: 'http://site.test/api/next' },
+  { host: 'preserve', location: (_url: string) => '/v1/next', expected: '/api/next' },
+  { host: 'preserve', location: (_url: string) => 'http://other.test/v1/next', expected: 'http://other.test/v1/next' }
+]
+
+for (const { host, location, expected } of reversed) {
+  test(`with rewrite.reverse and host ${host}, the client is sent to ${expected}`, async (t) => {
+    const { url } = await startRawTarget(t, (socket) => {
+      const cookie = 'Set-Cookie: a=1; Path=/v1; HttpOnly'
+      socket.on('data', () => {
+        socket.write(`HTTP/1.1 302 Found\r\nLocation: ${location(url)}\r\n${cookie}\r\nContent-Length: 0\r\n\r\n`)
+      })
+    })
+    const app = Fastify()
+    t.after(() => app.close())
+    const rewrite = { prefix: '/v1', host, reverse: true }
+    const routes = [{ match: { path: '/api/*' }, upstream: 'a', rewrite }]
+    await app.register(proxy, { upstreams: { a: { targets: [url] } }, routes })
+
+    const { headers } = await app.inject({ url: '/api/x', headers: { host: 'site.test' } })
+
+    assert.equal(headers.location, expected)
+    assert.equal(headers['set-cookie'], 'a=1; Path=/api; HttpOnly')
+  })
+}
+
 test('TRACE is a 405, and reaches no target', async (t) => {
   const { app, connections } = await start(t, 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n')
 

@@ -127,8 +127,8 @@ export class Gateway implements ForwardingHooks {
     if (matched === undefined) return pairs
     if (matched.reverse !== undefined) {
       const client = host === '' ? '' : `${protocolOf(request.raw)}://${host}`
-      const targetUrl = target ?? ''
-      matched.reverse(pairs, { client, target: targetUrl, host: hostFor(matched, host) ?? authorityOf(targetUrl) })
+      const origin = originOf(target ?? '')
+      matched.reverse(pairs, { client, target: origin, host: hostFor(matched, host) ?? authorityOf(origin) })
     }
     return matched.editResponse?.(pairs) ?? pairs
   }
@@ -182,6 +182,11 @@ function hostFor(route: Route, clientHost: string): string | undefined {
   if (host === 'target') return undefined
   if (host !== 'preserve') return host
   return clientHost === '' ? undefined : clientHost
+}
+
+/** What stands for the origin of a target: what is behind a unix socket calls itself localhost. */
+function originOf(targetUrl: string): string {
+  return targetUrl.startsWith('unix:') ? 'http://localhost' : targetUrl
 }
 
 function authorityOf(url: string): string {
