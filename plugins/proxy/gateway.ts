@@ -152,8 +152,9 @@ export class Gateway implements ForwardingHooks {
     const length = announced === undefined ? -1 : Number(announced)
     if (this.bodyLimit > 0 && length > this.bodyLimit) throw new BodyTooLargeError(this.bodyLimit)
     // A preParsing hook may have put another stream in place, of another length.
-    const replaced = request.body instanceof Readable && request.body !== request.raw
-    return new RequestBody(replaced ? (request.body as Readable) : request.raw, {
+    const source: Readable = request.body instanceof Readable ? request.body : request.raw
+    const replaced = source !== request.raw
+    return new RequestBody(source, {
       length: replaced ? -1 : length,
       limit: this.bodyLimit,
       keep: upstream.retry.attempts > 0 ? upstream.retry.bodyLimit : 0,

@@ -33,6 +33,7 @@ export function createSeam(
   return {
     options: {
       base: 'http://gateway.invalid',
+      // Its types name undici's classes; its code asks for `request` and `destroy` only.
       undici: client as unknown as NonNullable<FastifyReplyFromOptions['undici']>,
       retryMethods: [],
       disableRequestLogging: true,

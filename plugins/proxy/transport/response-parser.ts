@@ -1,4 +1,5 @@
 import { BadResponseError } from '../../errors.ts'
+import { readChunkSize } from './chunk-size.ts'
 import { readFields } from './fields.ts'
 import type { ResponseHead } from './types.ts'
 
@@ -172,7 +173,7 @@ export class ResponseParser {
     if (lineFeed < 0) return this.hold(data, at, MAX_CHUNK_LINE, 'chunk size line too long')
     if (lineFeed - at > MAX_CHUNK_LINE) throw new BadResponseError('chunk size line too long')
 
-    this.remaining = readSize(data, at, lineFeed)
+    this.remaining = readChunkSize(data, at, lineFeed)
     this.state = this.remaining === 0 ? TRAILERS : CHUNK_DATA
     return lineFeed + 1
   }
@@ -234,34 +235,6 @@ function readStatus(line: string): number {
 function isDigit(text: string, at: number): boolean {
   const code = text.charCodeAt(at)
   return code >= 48 && code <= 57
-}
-
-/** `*( ";" name [ "=" ( token | quoted-string ) ] )` (RFC 9112, section 7.1.1), without blanks around `;` and `=`. */
-const EXTENSIONS =
-  /^(?:;[\w!#$%&'*+.^`|~-]+(?:=(?:[\w!#$%&'*+.^`|~-]+|"(?:[\t !#-[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*"))?)*$/
-
-/** Hexadecimal size of a chunk line `SIZE[;extension]CR` that ends before `lineFeed`; extensions are dropped. */
-function readSize(data: Buffer, at: number, lineFeed: number): number {
-  const end = lineFeed - 1
-  if (end <= at || data[end] !== CR) throw new BadResponseError('bad chunk size line')
-  let size = 0
-  let i = at
-  for (; i < end; i++) {
-    const digit = hexDigit(data[i] ?? 0)
-    if (digit < 0) break
-    size = size * 16 + digit
-    if (size > Number.MAX_SAFE_INTEGER) throw new BadResponseError('chunk size too large')
-  }
-  if (i === at || (i < end && data[i] !== 59)) throw new BadResponseError('bad chunk size')
-  if (i < end && !EXTENSIONS.test(data.toString('latin1', i, end))) throw new BadResponseError('bad chunk extension')
-  return size
-}
-
-function hexDigit(code: number): number {
-  if (code >= 48 && code <= 57) return code - 48
-  if (code >= 97 && code <= 102) return code - 87
-  if (code >= 65 && code <= 70) return code - 55
-  return -1
 }
 
 const START = Buffer.from('HTTP/1.', 'latin1')
