@@ -26,6 +26,13 @@ export const NoTargetError = createError<[string]>(
   503
 )
 
+/** A failed attempt would be tried again, but `retry.budget` is spent. Args: upstream. */
+export const RetryBudgetError = createError<[string, { cause: Error }]>(
+  'FST_GATEWAY_RETRY_BUDGET',
+  "The retry budget of upstream '%s' is spent",
+  503
+)
+
 /** No connection to the target: refused, unreachable, unresolved name, failed TLS handshake. */
 export const ConnectFailedError = createError('FST_GATEWAY_CONNECT_FAILED', 'The target could not be reached', 502)
 

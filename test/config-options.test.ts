@@ -65,7 +65,7 @@ test('an upstream has its defaults', () => {
       }
     ],
     timeouts: { connect: 5000, response: 30_000, idle: 60_000, total: 0 },
-    retry: { attempts: 1, on: ['connect', 'reset', 502, 503, 504], bodyLimit: 65_536 },
+    retry: { attempts: 1, on: ['connect', 'reset', 502, 503, 504], bodyLimit: 65_536, budget: 0.2 },
     tls: { verify: true }
   })
 })

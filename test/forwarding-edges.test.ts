@@ -4,7 +4,7 @@ import { connect } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import Fastify, { type FastifyInstance } from 'fastify'
 import proxy from '../plugins/proxy/index.ts'
-import { portOf, startRawTarget } from './helper.ts'
+import { freePort, portOf, startRawTarget } from './helper.ts'
 
 /** A gateway in front of one target that answers each request with the same bytes; counts the connections it sees. */
 async function start(
@@ -98,6 +98,23 @@ for (const { host, location, expected } of reversed) {
     assert.equal(headers['set-cookie'], 'a=1; Path=/api; HttpOnly')
   })
 }
+
+test('a burst of failures beyond the retry budget is a 503 that names it', async (t) => {
+  const { url } = await startRawTarget(t, (socket) => {
+    socket.on('data', () => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'))
+  })
+  const dead = { url: `http://127.0.0.1:${await freePort()}`, maxFails: 0 }
+  const app = Fastify()
+  t.after(() => app.close())
+  const upstreams = { a: { targets: [dead, url], retry: { budget: 0 } } }
+  await app.register(proxy, { upstreams, routes: [{ upstream: 'a' }] })
+
+  const replies = await Promise.all(Array.from({ length: 100 }, () => app.inject('/')))
+
+  const refused = replies.filter(({ statusCode }) => statusCode !== 200)
+  assert.ok(refused.length > 0 && refused.length <= 40)
+  for (const { body } of refused) assert.equal(JSON.parse(body).code, 'FST_GATEWAY_RETRY_BUDGET')
+})
 
 test('TRACE is a 405, and reaches no target', async (t) => {
   const { app, connections } = await start(t, 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n')

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { count, duration, flag, leaf, list, mapping, size, TOKEN, text, types } from './values.ts'
+import { count, duration, flag, leaf, list, mapping, share, size, TOKEN, text, types } from './values.ts'
 
 /** What the hash strategies hash. Header names are in lower case. */
 export type HashKey = { from: 'ip' | 'path' | 'url' } | { from: 'header' | 'cookie' | 'query'; name: string }
@@ -59,7 +59,10 @@ const retry = mapping({
   on: list(retryCondition())
     .prefault(['connect', 'reset', 502, 503, 504])
     .describe('Failures (`connect`, `reset`, `timeout`) and statuses (429 or 5xx) that are tried again.'),
-  bodyLimit: size().prefault('64kb').describe('Largest request body that is kept for another attempt.')
+  bodyLimit: size().prefault('64kb').describe('Largest request body that is kept for another attempt.'),
+  budget: share()
+    .prefault(0.2)
+    .describe('Further attempts per request, on average and beside 10 a second that are always allowed.')
 })
 
 const tls = mapping({

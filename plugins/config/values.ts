@@ -79,6 +79,15 @@ export function count() {
   })
 }
 
+/** A part of a whole. */
+export function share() {
+  return leaf<number, number>({
+    type: 'number',
+    expected: 'a number from 0 to 1',
+    parse: (value) => (typeof value === 'number' && value >= 0 && value <= 1 ? value : undefined)
+  })
+}
+
 /** A whole number, also a negative one. */
 export function integer() {
   return leaf<number, number>({

@@ -3,6 +3,7 @@ import type { UpstreamConfig } from '../config/index.ts'
 import type { Answer, AnswerSource } from './answer.ts'
 import type { GatewayExchange } from './gateway-exchange.ts'
 import type { RequestBody } from './request-body.ts'
+import type { RetryBudget } from './retry-budget.ts'
 import type { ResponseHead, Transport } from './transport/index.ts'
 
 /** An upstream with everything that carries requests to its targets. */
@@ -12,6 +13,7 @@ export interface UpstreamRuntime {
   readonly transport: Transport
   readonly timeouts: UpstreamConfig['timeouts']
   readonly retry: UpstreamConfig['retry']
+  readonly budget: RetryBudget
 }
 
 /** What goes to the target, made once for all attempts. */

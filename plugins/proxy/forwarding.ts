@@ -1,10 +1,12 @@
 import type { Outcome, PickContext, Target } from '../balancer/index.ts'
+import type { RetryCondition } from '../config/index.ts'
 import {
   BadResponseError,
   ClientClosedError,
   IdleTimeoutError,
   NoTargetError,
   ResponseTimeoutError,
+  RetryBudgetError,
   TotalTimeoutError
 } from '../errors.ts'
 import { whenClosed } from '../middleware/index.ts'
@@ -62,6 +64,7 @@ export class Forwarding implements TransportHandler, Expiring, PickContext {
     this.hooks = hooks
     this.key = request.key
     this.retriesLeft = upstream.retry.attempts
+    upstream.budget.deposit()
     deadlines.add(this)
     this.totalDeadline = deadlines.after(upstream.timeouts.total)
     this.deadline = this.totalDeadline
@@ -146,13 +149,13 @@ export class Forwarding implements TransportHandler, Expiring, PickContext {
     }
     this.report(error)
     this.endAttempt('failure')
-    const condition = conditionOf(error)
-    const next =
-      condition !== undefined && repeatable && this.upstream.retry.on.includes(condition)
-        ? this.another(target)
-        : undefined
-    if (next === undefined) this.finish(error)
-    else this.dispatch(next)
+    if (!repeatable || !this.mayRetry(conditionOf(error), target)) {
+      this.finish(error)
+    } else if (!this.upstream.budget.take()) {
+      this.finish(new RetryBudgetError(this.upstream.name, { cause: error }))
+    } else {
+      this.retry(target)
+    }
   }
 
   onDeadline(): void {
@@ -205,28 +208,33 @@ export class Forwarding implements TransportHandler, Expiring, PickContext {
   /** Gives the exchange to another target because of the status; false when this response is the one to send. */
   private passOn(status: number): boolean {
     const { target, upstream, request } = this
-    if (target === undefined || this.retriesLeft === 0 || !upstream.retry.on.includes(status)) return false
-    if (!isRepeatable(true, request.method, request.body)) return false
-    const context = { key: this.key, tried: [...(this.tried ?? []), target] }
-    if (!upstream.balancer.targets.some((other) => other.isAvailable(context, () => performance.now()))) return false
+    if (target === undefined || !this.mayRetry(status, target)) return false
+    if (!isRepeatable(true, request.method, request.body) || !upstream.budget.take()) return false
 
     this.exchange.request.log.warn(
       { upstream: upstream.name, target: target.url, status, attempt: this.exchange.attempts },
       'attempt answered with a status that is tried again'
     )
     this.endAttempt('failure')
-    const next = this.another(target)
-    if (next === undefined) this.finish(new NoTargetError(upstream.name))
-    else this.dispatch(next)
+    this.retry(target)
     return true
   }
 
-  private another(failed: Target): Target | undefined {
-    if (this.retriesLeft === 0) return undefined
+  /** Whether the failure is one to be tried again, and there is a target left to try. */
+  private mayRetry(condition: RetryCondition | undefined, failed: Target): boolean {
+    const { retry, balancer } = this.upstream
+    if (this.retriesLeft === 0 || condition === undefined || !retry.on.includes(condition)) return false
+    const context = { key: this.key, tried: [...(this.tried ?? []), failed] }
+    return balancer.targets.some((target) => target.isAvailable(context, () => performance.now()))
+  }
+
+  private retry(failed: Target): void {
     this.retriesLeft--
     this.fresh = false
     this.tried = [...(this.tried ?? []), failed]
-    return this.upstream.balancer.get(this)
+    const next = this.upstream.balancer.get(this)
+    if (next === undefined) this.finish(new NoTargetError(this.upstream.name))
+    else this.dispatch(next)
   }
 
   private enter(phase: number): void {

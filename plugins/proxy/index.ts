@@ -19,6 +19,7 @@ import { Gateway } from './gateway.ts'
 import { GatewayExchange } from './gateway-exchange.ts'
 import { createHookCheck } from './hook-check.ts'
 import { mountPoints } from './mount-points.ts'
+import { RetryBudget } from './retry-budget.ts'
 import { createSeam } from './seam.ts'
 import { Http1Transport } from './transport/index.ts'
 
@@ -78,7 +79,8 @@ async function serveRoutes(fastify: FastifyInstance, config: GatewayConfig): Pro
   const upstreams = new Map<string, UpstreamRuntime>()
   for (const [name, { timeouts, retry, tls }] of Object.entries(config.upstreams)) {
     const transport = new Http1Transport(tls, now)
-    upstreams.set(name, { name, balancer: fastify.balancers.get(name), transport, timeouts, retry })
+    const budget = new RetryBudget(retry.budget, now)
+    upstreams.set(name, { name, balancer: fastify.balancers.get(name), transport, timeouts, retry, budget })
   }
   const gateway = new Gateway({
     config,
