@@ -1,5 +1,5 @@
 import { parseOptions } from '../plugins/config/index.ts'
-import { createRouteTable } from '../plugins/proxy/route-table.ts'
+import { createRouteTable } from '../plugins/proxy/routing/route-table.ts'
 import { type Case, interleave, median, table, timePerCall } from './measure.ts'
 
 const SIZES = [10, 1_000]

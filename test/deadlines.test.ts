@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { Deadlines, type Expiring } from '../plugins/proxy/deadlines.ts'
+import { Deadlines, type Expiring } from '../plugins/proxy/forwarding/deadlines.ts'
 
 const TICK = 20
 

@@ -3,7 +3,7 @@ import { type IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { Socket } from 'node:net'
 import { test } from 'node:test'
 import type { HashKey } from '../plugins/config/index.ts'
-import { compileHashKey } from '../plugins/proxy/hash-key.ts'
+import { compileHashKey } from '../plugins/proxy/routing/hash-key.ts'
 
 function read(key: HashKey | undefined, url: string, headers: IncomingHttpHeaders = {}): string | undefined {
   const message = new IncomingMessage(new Socket())

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { compileHeaderRules } from '../plugins/proxy/header-rules.ts'
+import { compileHeaderRules } from '../plugins/proxy/rewriting/header-rules.ts'
 import { rules } from './route-helper.ts'
 
 const cases = [

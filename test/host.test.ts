@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { parseHost } from '../plugins/proxy/host.ts'
+import { parseHost } from '../plugins/proxy/routing/host.ts'
 
 // The first rows are those of nginx-tests http_host.t (BSD-2-Clause).
 const valid = [

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { canonicalPath, encodePath, pathFault, readTarget } from '../plugins/proxy/path.ts'
+import { canonicalPath, encodePath, pathFault, readTarget } from '../plugins/proxy/routing/path.ts'
 
 const forwarded = [
   { url: '/', match: '/' },

@@ -3,7 +3,11 @@ import { IncomingMessage } from 'node:http'
 import { Socket } from 'node:net'
 import { test } from 'node:test'
 import { BadHostError } from '../plugins/errors.ts'
-import { buildRequestHeaders, nominatedBy, type RequestHeaderInput } from '../plugins/proxy/request-headers.ts'
+import {
+  buildRequestHeaders,
+  nominatedBy,
+  type RequestHeaderInput
+} from '../plugins/proxy/forwarding/request-headers.ts'
 
 const ADDED = {
   'x-forwarded-for': '10.0.0.1',

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { filterResponseHeaders, groupHeaders, mergeReplyHeaders } from '../plugins/proxy/response-headers.ts'
+import { filterResponseHeaders, groupHeaders, mergeReplyHeaders } from '../plugins/proxy/forwarding/response-headers.ts'
 
 const FRAMING = { chunked: true, length: true }
 

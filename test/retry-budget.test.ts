@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { RetryBudget } from '../plugins/proxy/retry-budget.ts'
+import { RetryBudget } from '../plugins/proxy/forwarding/retry-budget.ts'
 
 /** How many retries are granted in a row. */
 function drain(budget: RetryBudget): number {

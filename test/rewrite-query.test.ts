@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { compileQueryRules, firstQueryValue } from '../plugins/proxy/query.ts'
+import { compileQueryRules, firstQueryValue } from '../plugins/proxy/rewriting/query.ts'
 import { rules } from './route-helper.ts'
 
 const edits = [

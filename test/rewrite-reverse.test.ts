@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { compileReverse, type ReverseContext } from '../plugins/proxy/reverse-rewrite.ts'
+import { compileReverse, type ReverseContext } from '../plugins/proxy/rewriting/reverse-rewrite.ts'
 import { path, route } from './route-helper.ts'
 
 const context: ReverseContext = { client: 'https://gw.test:8443', target: 'http://10.0.0.1:3001', host: 'app.internal' }

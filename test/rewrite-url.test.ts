@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { RouteConfig } from '../plugins/config/index.ts'
-import { compileUrlRewrite } from '../plugins/proxy/rewrite-url.ts'
+import { compileUrlRewrite } from '../plugins/proxy/rewriting/rewrite-url.ts'
 import { path, route } from './route-helper.ts'
 
 const prefix = (value: string): RouteConfig['match']['path'] => ({ kind: 'prefix', value })

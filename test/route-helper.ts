@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { HeaderRules, RouteConfig, ValueMatch } from '../plugins/config/index.ts'
-import { createRouteTable } from '../plugins/proxy/route-table.ts'
+import { createRouteTable } from '../plugins/proxy/routing/route-table.ts'
 
 /** What a test says of a route; everything else is as if the configuration did not mention it. */
 export interface RouteSketch {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { mountPoints } from '../plugins/proxy/mount-points.ts'
+import { mountPoints } from '../plugins/proxy/routing/mount-points.ts'
 import { path, route } from './route-helper.ts'
 
 const many = (count: number) => Array.from({ length: count }, (_, i) => `/s${i}`)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { RouteConfig } from '../plugins/config/index.ts'
-import { createRouteTable } from '../plugins/proxy/route-table.ts'
+import { createRouteTable } from '../plugins/proxy/routing/route-table.ts'
 import { path, route, seededRandom } from './route-helper.ts'
 
 interface Request {

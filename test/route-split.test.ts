@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createSplit } from '../plugins/proxy/split.ts'
+import { createSplit } from '../plugins/proxy/routing/split.ts'
 
 const shares = [
   { upstream: 'off', weight: 0 },

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { IncomingHttpHeaders } from 'node:http'
 import { test } from 'node:test'
-import { createRouteTable } from '../plugins/proxy/route-table.ts'
+import { createRouteTable } from '../plugins/proxy/routing/route-table.ts'
 import { type Asked, at, exact, find, path, present, type RouteSketch, regex, route } from './route-helper.ts'
 
 const paths = [

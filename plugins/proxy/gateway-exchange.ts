@@ -1,7 +1,7 @@
 import { Exchange } from '../middleware/index.ts'
-import type { Forwarding } from './forwarding.ts'
-import type { RequestTarget } from './path.ts'
-import type { Route } from './route.ts'
+import type { Forwarding } from './forwarding/forwarding.ts'
+import type { RequestTarget } from './routing/path.ts'
+import type { Route } from './routing/route.ts'
 
 /** An exchange on one of the gateway's routes. */
 export class GatewayExchange extends Exchange {

@@ -11,7 +11,8 @@ export type {
   Transport,
   TransportAttempt,
   TransportHandler,
-  TransportRequest
+  TransportRequest,
+  Unprocessed
 } from './types.ts'
 
 /** HTTP/1.1 over TCP, TLS or a unix socket, on pools of keep-alive connections, one pool a target. */

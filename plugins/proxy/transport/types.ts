@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream'
 import type { Target } from '../../balancer/index.ts'
 
 /** The request of one attempt, complete but for its body: nothing in it is looked at or changed by a transport. */
@@ -13,6 +14,10 @@ export interface TransportRequest {
   readonly connectTimeout: number
   /** Never take a connection that has served a request before. */
   readonly fresh: boolean
+  /** The protocol that the client wants to switch to; undefined for an ordinary request. */
+  readonly upgrade: string | undefined
+  /** Ask the target for 100 (Continue) and send the body only then (RFC 9110, section 10.1.1). */
+  readonly expectContinue: boolean
 }
 
 /** Where the bytes of a request body come from. A source may be started again: it replays what it has kept. */
@@ -33,7 +38,10 @@ export interface BodySink {
   endBody(trailers: readonly string[]): void
 }
 
-/** Told what happens to one attempt. `onEnd` or `onError` is the last call, and comes exactly once, unless aborted. */
+/**
+ * Told what happens to one attempt. One of `onEnd`, `onUpgrade` and `onError` is the last call, and comes exactly once,
+ * unless aborted.
+ */
 export interface TransportHandler {
   /** Bytes are about to be handed to the connection: from here on the target may have seen the request. */
   onSent(): void
@@ -41,9 +49,14 @@ export interface TransportHandler {
   onRequestEnd(): void
   /** Bytes of the request body moved. */
   onProgress(): void
-  /** A 1xx answer other than 101. */
+  /** A 1xx answer other than 101; 100 (Continue) included. */
   onInformation(status: number, headers: string[]): void
   onHead(head: ResponseHead): void
+  /**
+   * The target switched protocols, as was asked for: its connection belongs to the handler now, paused, with `early`
+   * being what had arrived behind the head.
+   */
+  onUpgrade(head: ResponseHead, socket: Duplex, early: Buffer): void
   /** Returns `false` to have no more data until `resume()`. */
   onData(chunk: Buffer): boolean
   /** Everything that was read so far is handed on, and the response is not complete. */
@@ -74,6 +87,14 @@ export interface Transport {
   dispatch(request: TransportRequest, handler: TransportHandler): TransportAttempt
   /** Drops every connection, idle or not. */
   destroy(): void
+}
+
+/**
+ * Thrown at an attempt that its target has not begun to process and never will, as the target itself says (RFC 9113,
+ * section 8.7). Any request may be sent again.
+ */
+export interface Unprocessed {
+  readonly unprocessed: true
 }
 
 /** Thrown at an attempt whose reused connection turned out to be closed before the target had answered anything. */

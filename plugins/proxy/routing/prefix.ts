@@ -1,5 +1,5 @@
-import type { RouteConfig } from '../config/index.ts'
-import { InvalidRouteError } from '../errors.ts'
+import type { RouteConfig } from '../../config/index.ts'
+import { InvalidRouteError } from '../../errors.ts'
 import { canonicalPath, encodePath, pathFault } from './path.ts'
 
 /** A path from the configuration as it is sent to a target. Throws `InvalidRouteError` if it cannot be sent. */

@@ -1,10 +1,10 @@
-import type { Balancer } from '../balancer/index.ts'
-import type { UpstreamConfig } from '../config/index.ts'
-import type { Answer, AnswerSource } from './answer.ts'
-import type { GatewayExchange } from './gateway-exchange.ts'
+import type { Balancer } from '../../balancer/index.ts'
+import type { UpstreamConfig } from '../../config/index.ts'
+import type { Answer, AnswerSource } from '../answer/answer.ts'
+import type { GatewayExchange } from '../gateway-exchange.ts'
+import type { ResponseHead, Transport } from '../transport/index.ts'
 import type { RequestBody } from './request-body.ts'
 import type { RetryBudget } from './retry-budget.ts'
-import type { ResponseHead, Transport } from './transport/index.ts'
 
 /** An upstream with everything that carries requests to its targets. */
 export interface UpstreamRuntime {

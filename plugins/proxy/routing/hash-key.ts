@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import type { HashKey } from '../config/index.ts'
+import type { HashKey } from '../../config/index.ts'
 
 /** Reads from a request what a keyed strategy hashes; undefined when the request has no such thing. */
 export type KeyReader = (

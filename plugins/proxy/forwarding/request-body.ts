@@ -1,7 +1,7 @@
 import { IncomingMessage } from 'node:http'
 import type { Readable } from 'node:stream'
-import { BodyTooLargeError, ClientClosedError } from '../errors.ts'
-import type { BodySink, BodySource } from './transport/index.ts'
+import { BodyTooLargeError, ClientClosedError } from '../../errors.ts'
+import type { BodySink, BodySource } from '../transport/index.ts'
 
 export interface RequestBodyOptions {
   /** Bytes announced by the client, or -1. */

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import { InvalidRouteError } from '../errors.ts'
+import { InvalidRouteError } from '../../errors.ts'
 import { parseHost } from './host.ts'
 import { type Conditions, compileConditions, compilePattern, meets, type Routable } from './match.ts'
 import { canonicalPath, encodePath, pathFault } from './path.ts'

@@ -1,10 +1,10 @@
-import type { RouteConfig } from '../config/index.ts'
-import { InvalidRouteError } from '../errors.ts'
-import type { Onion } from '../middleware/index.ts'
-import type { UpstreamRuntime } from './forwarding-types.ts'
-import { compileHeaderRules, type HeaderEdit } from './header-rules.ts'
-import { compileReverse, type ReverseRewrite } from './reverse-rewrite.ts'
-import { compileUrlRewrite, type UrlRewrite } from './rewrite-url.ts'
+import type { RouteConfig } from '../../config/index.ts'
+import { InvalidRouteError } from '../../errors.ts'
+import type { Onion } from '../../middleware/index.ts'
+import type { UpstreamRuntime } from '../forwarding/forwarding-types.ts'
+import { compileHeaderRules, type HeaderEdit } from '../rewriting/header-rules.ts'
+import { compileReverse, type ReverseRewrite } from '../rewriting/reverse-rewrite.ts'
+import { compileUrlRewrite, type UrlRewrite } from '../rewriting/rewrite-url.ts'
 import { createSplit } from './split.ts'
 
 /** A route of the configuration, compiled: everything that can be worked out before a request comes. */

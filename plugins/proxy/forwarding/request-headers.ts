@@ -1,5 +1,5 @@
 import { type IncomingMessage, validateHeaderName, validateHeaderValue } from 'node:http'
-import { BadHostError } from '../errors.ts'
+import { BadHostError } from '../../errors.ts'
 
 /** What the headers for the target are made from. */
 export interface RequestHeaderInput {

@@ -1,5 +1,5 @@
-import type { Outcome, PickContext, Target } from '../balancer/index.ts'
-import type { RetryCondition } from '../config/index.ts'
+import type { Outcome, PickContext, Target } from '../../balancer/index.ts'
+import type { RetryCondition } from '../../config/index.ts'
 import {
   BadResponseError,
   ClientClosedError,
@@ -8,14 +8,14 @@ import {
   ResponseTimeoutError,
   RetryBudgetError,
   TotalTimeoutError
-} from '../errors.ts'
-import { whenClosed } from '../middleware/index.ts'
-import type { Answer, AnswerSource } from './answer.ts'
+} from '../../errors.ts'
+import { whenClosed } from '../../middleware/index.ts'
+import type { Answer, AnswerSource } from '../answer/answer.ts'
+import type { GatewayExchange } from '../gateway-exchange.ts'
+import { isStale, type ResponseHead, type TransportAttempt, type TransportHandler } from '../transport/index.ts'
 import type { Deadlines, Expiring } from './deadlines.ts'
 import type { ForwardingHooks, OutgoingRequest, UpstreamRuntime } from './forwarding-types.ts'
-import type { GatewayExchange } from './gateway-exchange.ts'
 import { conditionOf, isRepeatable } from './retry.ts'
-import { isStale, type ResponseHead, type TransportAttempt, type TransportHandler } from './transport/index.ts'
 
 const CONNECTING = 0
 const SENDING = 1
@@ -136,6 +136,9 @@ export class Forwarding implements TransportHandler, Expiring, PickContext {
     this.answer?.end(trailers)
   }
 
+  /** Never comes, since no request asks for it yet. */
+  onUpgrade(): void {}
+
   onError(error: Error): void {
     const { target } = this
     if (target === undefined) return
@@ -199,7 +202,9 @@ export class Forwarding implements TransportHandler, Expiring, PickContext {
         headers: request.headers,
         body: request.body,
         connectTimeout: upstream.timeouts.connect,
-        fresh: this.fresh
+        fresh: this.fresh,
+        upgrade: undefined,
+        expectContinue: false
       },
       this
     )

@@ -1,6 +1,6 @@
-import type { RouteConfig } from '../config/index.ts'
-import { parseHost } from './host.ts'
-import { compileLiteralPath, matchedPrefix } from './prefix.ts'
+import type { RouteConfig } from '../../config/index.ts'
+import { parseHost } from '../routing/host.ts'
+import { compileLiteralPath, matchedPrefix } from '../routing/prefix.ts'
 import { reverseCookie } from './reverse-cookie.ts'
 import type { RewriteOptions } from './rewrite-url.ts'
 

@@ -1,5 +1,5 @@
 import { unescape as unescapePercent } from 'node:querystring'
-import type { HeaderRules } from '../config/index.ts'
+import type { HeaderRules } from '../../config/index.ts'
 
 /** Changes a raw query (with its leading `?`, or empty) into another. */
 export type QueryEdit = (query: string) => string

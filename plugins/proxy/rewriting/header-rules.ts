@@ -1,4 +1,4 @@
-import type { HeaderRules } from '../config/index.ts'
+import type { HeaderRules } from '../../config/index.ts'
 
 /** Changes a flat list `[name, value, name, value, ...]` into a new one. */
 export type HeaderEdit = (pairs: readonly string[]) => string[]

@@ -1,8 +1,8 @@
-import type { RouteConfig } from '../config/index.ts'
-import { BadPathError, InvalidRouteError } from '../errors.ts'
-import { compilePattern } from './match.ts'
-import { encodePath, pathFault } from './path.ts'
-import { afterSegments, compileLiteralPath, countSegments, matchedPrefix } from './prefix.ts'
+import type { RouteConfig } from '../../config/index.ts'
+import { BadPathError, InvalidRouteError } from '../../errors.ts'
+import { compilePattern } from '../routing/match.ts'
+import { encodePath, pathFault } from '../routing/path.ts'
+import { afterSegments, compileLiteralPath, countSegments, matchedPrefix } from '../routing/prefix.ts'
 import { compileQueryRules } from './query.ts'
 
 /**

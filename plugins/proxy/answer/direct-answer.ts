@@ -1,8 +1,8 @@
 import type { ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
+import { groupHeaders, mergeReplyHeaders } from '../forwarding/response-headers.ts'
+import type { ResponseHead } from '../transport/index.ts'
 import { type Answer, type AnswerSource, isBodyless, truncate } from './answer.ts'
-import { groupHeaders, mergeReplyHeaders } from './response-headers.ts'
-import type { ResponseHead } from './transport/index.ts'
 
 /** Writes straight to the socket; for exchanges whose response no hook asks to see. */
 export class DirectAnswer implements Answer {

@@ -1,5 +1,5 @@
 import type { FastifyReply } from 'fastify'
-import type { ResponseHead } from './transport/index.ts'
+import type { ResponseHead } from '../transport/index.ts'
 
 /** A response on its way to the client. */
 export interface Answer {

@@ -1,7 +1,7 @@
 import { Readable, type Writable } from 'node:stream'
+import { groupHeaders } from '../forwarding/response-headers.ts'
 import { type Answer, type AnswerSource, isBodyless, truncate } from './answer.ts'
 import { toPairs } from './direct-answer.ts'
-import { groupHeaders } from './response-headers.ts'
 
 /** Bodies up to this many bytes are handed to hooks in one piece. */
 const WHOLE_BODY = 64 * 1024

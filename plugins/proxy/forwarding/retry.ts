@@ -1,4 +1,4 @@
-import { ConnectFailedError, ConnectTimeoutError, ResponseTimeoutError, TargetClosedError } from '../errors.ts'
+import { ConnectFailedError, ConnectTimeoutError, ResponseTimeoutError, TargetClosedError } from '../../errors.ts'
 import type { RequestBody } from './request-body.ts'
 
 /** Methods whose effect is the same however often they arrive (RFC 9110, section 9.2.2). */

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import type { RouteConfig, ValueMatch } from '../config/index.ts'
-import { InvalidRouteError } from '../errors.ts'
-import { firstQueryValue } from './query.ts'
+import type { RouteConfig, ValueMatch } from '../../config/index.ts'
+import { InvalidRouteError } from '../../errors.ts'
+import { firstQueryValue } from '../rewriting/query.ts'
 
 /** What the route table has to know of a route. A `RouteConfig` is one, and so is anything that carries these fields. */
 export type Routable = Pick<RouteConfig, 'id' | 'match' | 'order'>
