@@ -1,0 +1,89 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fixture } from './helper.ts'
+
+/** One line of docs/conformance.md. */
+export interface Case {
+  /** File and test of the suite. */
+  readonly source: string
+  readonly behaviour: string
+  readonly state: 'passes' | 'differs' | 'does not apply'
+  /** Reason, where the case does not pass. */
+  readonly why: string
+  /** Test file without `.test.ts`, where there is a test. */
+  readonly test: string
+}
+
+const LITERAL = String.raw`('(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*")`
+const CALL = new RegExp(
+  String.raw`\b(conforms|conformsEach|differs)\(\s*${LITERAL},\s*${LITERAL},(?:\s*${LITERAL},)?`,
+  'g'
+)
+
+/** The sections of the page: name of the markers, and the cases between them. */
+export const sections: Record<string, () => Case[]> = {
+  go: () => casesOf('go'),
+  yarp: () => casesOf('yarp'),
+  nginx: () => casesOf('nginx')
+}
+
+/** The page with its tables and counts as they must be. */
+export function renderPage(page: string): string {
+  let rendered = page
+  for (const [name, cases] of Object.entries(sections)) rendered = fill(rendered, name, renderTable(cases()))
+  return fill(rendered, 'count', renderCount())
+}
+
+/** The cases of the files `test/conformance-NAME*.test.ts`, then those that have no test, with the reason. */
+export function casesOf(name: string): Case[] {
+  const files = readdirSync('test').filter((file) => new RegExp(`^conformance-${name}\\b.*\\.test\\.ts$`).test(file))
+  const tested = files.sort().flatMap((file) => testedIn(file))
+  return [...tested, ...leftOut(name)]
+}
+
+function testedIn(file: string): Case[] {
+  const source = readFileSync(join('test', file), 'utf8')
+  return [...source.matchAll(CALL)].map(([, call = '', ...texts]) => {
+    const [from = '', behaviour = '', why = ''] = texts.map(readLiteral)
+    const state = call === 'differs' ? 'differs' : 'passes'
+    return { source: from, behaviour, state, why, test: file.replace('.test.ts', '') }
+  })
+}
+
+function leftOut(name: string): Case[] {
+  const all = fixture<Record<string, { source: string; why: string }[]>>('conformance-left-out.json')
+  return (all[name] ?? []).map((one) => ({ ...one, behaviour: '', state: 'does not apply', test: '' }))
+}
+
+function readLiteral(literal: string | undefined): string {
+  return (literal ?? '').slice(1, -1).replaceAll(/\\(.)/g, '$1')
+}
+
+function fill(page: string, name: string, content: string): string {
+  const [begin, end] = [`<!-- ${name}:begin -->`, `<!-- ${name}:end -->`]
+  const from = page.indexOf(begin)
+  const to = page.indexOf(end)
+  if (from < 0 || to < from) throw new Error(`docs/conformance.md has no place for '${name}'`)
+  return `${page.slice(0, from + begin.length)}\n\n${content}\n${page.slice(to)}`
+}
+
+function renderTable(cases: readonly Case[]): string {
+  const rows = cases.map(({ source, behaviour, state, why, test }) => {
+    const link = test === '' ? '' : `[${test.replace('conformance-', '')}](../test/${test}.test.ts)`
+    return line([`\`${source}\``, behaviour, why === '' ? state : `${state}: ${why}`, link])
+  })
+  return [line(['case', 'behaviour', 'state', 'test']), line(['---', '---', '---', '---']), ...rows].join('')
+}
+
+function renderCount(): string {
+  const states = ['passes', 'differs', 'does not apply'] as const
+  const rows = Object.entries(sections).map(([name, cases]) => {
+    const found = cases()
+    return line([name, ...states.map((state) => String(found.filter((one) => one.state === state).length))])
+  })
+  return [line(['suite', ...states]), line(['---', '---:', '---:', '---:']), ...rows].join('')
+}
+
+function line(cells: readonly string[]): string {
+  return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |\n`
+}
