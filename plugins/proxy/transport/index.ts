@@ -1,9 +1,10 @@
 import type { Target } from '../../balancer/index.ts'
-import { Pool, type TlsOptions } from './pool.ts'
+import type { TlsOptions } from './dialer.ts'
+import { Pool } from './pool.ts'
 import type { Transport, TransportAttempt, TransportHandler, TransportRequest } from './types.ts'
 
 export { isStale } from './connection.ts'
-export type { TlsOptions } from './pool.ts'
+export type { TlsOptions } from './dialer.ts'
 export type {
   BodySink,
   BodySource,

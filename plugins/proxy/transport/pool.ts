@@ -1,19 +1,7 @@
-import { connect as connectTcp, isIP, type Socket } from 'node:net'
-import { type ConnectionOptions, connect as connectTls } from 'node:tls'
 import type { Target } from '../../balancer/index.ts'
 import { Connection, type ConnectionOwner } from './connection.ts'
+import { Dialer, type TlsOptions } from './dialer.ts'
 import type { TransportAttempt, TransportHandler, TransportRequest } from './types.ts'
-
-/** How TLS to the targets of an upstream is done. PEM texts. */
-export interface TlsOptions {
-  /** Refuse targets whose certificate is not valid for their name. @default true */
-  readonly verify: boolean
-  readonly ca?: string | undefined
-  readonly cert?: string | undefined
-  readonly key?: string | undefined
-  /** Name asked for and verified. @default the target's host name */
-  readonly servername?: string | undefined
-}
 
 /**
  * Idle connections are closed after this many milliseconds, unless the target announced less: below the 5 s of Node's
@@ -26,18 +14,15 @@ const SWEEP_INTERVAL = 1_000
 
 /** The connections to one target. The one that was used last is taken first, so that spare ones grow old and go. */
 export class Pool implements ConnectionOwner {
-  private readonly target: Target
-  private readonly tls: TlsOptions
+  private readonly dialer: Dialer
   private readonly now: () => number
   private readonly onEmpty: () => void
   private readonly idle: Connection[] = []
   private readonly all = new Set<Connection>()
-  private session: Buffer | undefined = undefined
   private sweeper: NodeJS.Timeout | undefined = undefined
 
   constructor(target: Target, tls: TlsOptions, now: () => number, onEmpty: () => void) {
-    this.target = target
-    this.tls = tls
+    this.dialer = new Dialer(target, tls, 'http/1.1')
     this.now = now
     this.onEmpty = onEmpty
   }
@@ -93,35 +78,8 @@ export class Pool implements ConnectionOwner {
   }
 
   private open(): Connection {
-    const secure = this.target.protocol === 'https:'
-    const connection = new Connection(
-      this,
-      secure ? this.openTls() : this.openTcp(),
-      secure ? 'secureConnect' : 'connect'
-    )
+    const connection = new Connection(this, this.dialer.open(), this.dialer.connectEvent)
     this.all.add(connection)
     return connection
-  }
-
-  private openTcp(): Socket {
-    const { socketPath, hostname, port } = this.target
-    if (socketPath !== undefined) return connectTcp({ path: socketPath })
-    return connectTcp({ host: hostname, port, keepAlive: true })
-  }
-
-  private openTls(): Socket {
-    const { hostname, port } = this.target
-    const { verify, ca, cert, key, servername = isIP(hostname) === 0 ? hostname : undefined } = this.tls
-    const options: ConnectionOptions = { host: hostname, port, rejectUnauthorized: verify, ALPNProtocols: ['http/1.1'] }
-    if (ca !== undefined) options.ca = ca
-    if (cert !== undefined) options.cert = cert
-    if (key !== undefined) options.key = key
-    if (servername !== undefined) options.servername = servername
-    if (this.session !== undefined) options.session = this.session
-    const socket = connectTls(options)
-    socket.on('session', (session) => {
-      this.session = session
-    })
-    return socket
   }
 }
