@@ -26,6 +26,16 @@ export const NoTargetError = createError<[string]>(
   503
 )
 
+/** All targets of the upstream are at `maxConnections`, and as many requests wait as may. Args: upstream. */
+export const QueueFullError = createError<[string]>('FST_GATEWAY_QUEUE_FULL', "The queue of upstream '%s' is full", 503)
+
+/** The request waited for `queue.timeout` and no target of the upstream had room. Args: upstream. */
+export const QueueTimeoutError = createError<[string]>(
+  'FST_GATEWAY_QUEUE_TIMEOUT',
+  "No target of upstream '%s' had room in time",
+  503
+)
+
 /** A failed attempt would be tried again, but `retry.budget` is spent. Args: upstream. */
 export const RetryBudgetError = createError<[string, { cause: Error }]>(
   'FST_GATEWAY_RETRY_BUDGET',

@@ -65,7 +65,16 @@ test('an upstream has its defaults', () => {
       }
     ],
     timeouts: { connect: 5000, response: 30_000, idle: 60_000, total: 0 },
-    retry: { attempts: 1, on: ['connect', 'reset', 502, 503, 504], bodyLimit: 65_536, budget: 0.2 },
+    retry: {
+      attempts: 1,
+      on: ['connect', 'reset', 502, 503, 504],
+      bodyLimit: 65_536,
+      budget: 0.2,
+      backoff: { base: 25, max: 250 },
+      maxRetryAfter: 5_000
+    },
+    queue: { size: 0, timeout: 5_000 },
+    hedge: { enabled: false, quantile: 0.95 },
     tls: { verify: true }
   })
 })
@@ -82,6 +91,7 @@ test('a route has its defaults', () => {
       rewrite: { host: 'preserve', reverse: false },
       request: { headers: none, query: none },
       response: { headers: none },
+      retry: { idempotencyKey: false },
       middleware: [],
       order: undefined
     }

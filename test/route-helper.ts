@@ -21,6 +21,7 @@ export function route(sketch: RouteSketch = {}): RouteConfig {
     rewrite: { host: 'preserve', reverse: false, ...sketch.rewrite },
     request: { headers: rules(sketch.request?.headers), query: rules(sketch.request?.query) },
     response: { headers: rules(sketch.response?.headers) },
+    retry: { idempotencyKey: false },
     middleware: [],
     order: sketch.order
   }

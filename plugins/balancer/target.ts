@@ -89,6 +89,12 @@ export class Target implements TargetAddress {
     return tried === undefined || !tried.includes(this)
   }
 
+  /** Whether only `maxConnections` forbids the target for now. */
+  isFull({ tried }: PickContext): boolean {
+    if (this.down || this.weight === 0 || this.maxConnections === 0 || this.inFlight < this.maxConnections) return false
+    return tried === undefined || !tried.includes(this)
+  }
+
   /** Whether recent failures forbid the target for now. */
   hasFailed(now: () => number): boolean {
     return this.maxFails > 0 && this.fails >= this.maxFails && now() - this.checked <= this.failTimeout

@@ -87,6 +87,13 @@ const route = mapping({
   rewrite: rewrite.prefault({}).describe('What to change in path and host.'),
   request: request.prefault({}).describe('What to change in the request.'),
   response: response.prefault({}).describe('What to change in the response.'),
+  retry: mapping({
+    idempotencyKey: flag()
+      .prefault(false)
+      .describe('Whether a POST or PATCH with an `idempotency-key` may be tried again like a GET.')
+  })
+    .prefault({})
+    .describe('What may be tried again, beside what the upstream says.'),
   middleware: list(text('the name of a middleware')).prefault([]).describe('Layers by name, the outermost first.'),
   order: integer().optional().describe('Explicit precedence, lower first, and before all routes without one.')
 })

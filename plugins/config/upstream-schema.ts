@@ -54,6 +54,13 @@ const timeouts = mapping({
   total: duration().prefault(0).describe('Of the whole exchange, all attempts together; 0 = no limit.')
 })
 
+const backoff = mapping({
+  base: duration()
+    .prefault('25ms')
+    .describe('Bound of the random wait before the first retry; it doubles and more with each; 0 = none.'),
+  max: duration().prefault('250ms').describe('Largest bound.')
+})
+
 const retry = mapping({
   attempts: count().prefault(1).describe('Further attempts after the first; 0 = none.'),
   on: list(retryCondition())
@@ -62,7 +69,25 @@ const retry = mapping({
   bodyLimit: size().prefault('64kb').describe('Largest request body that is kept for another attempt.'),
   budget: share()
     .prefault(0.2)
-    .describe('Further attempts per request, on average and beside 10 a second that are always allowed.')
+    .describe('Further attempts per request, on average and beside 10 a second that are always allowed.'),
+  backoff: backoff.prefault({}).describe('How long to wait before a further attempt.'),
+  maxRetryAfter: duration()
+    .prefault('5s')
+    .describe(
+      'Longest `Retry-After` that is waited for; a response that asks for more is passed on; 0 = it is not looked at.'
+    )
+})
+
+const queue = mapping({
+  size: count().prefault(0).describe('Most requests that wait while every target is at `maxConnections`; 0 = none.'),
+  timeout: duration().prefault('5s').describe('How long a request may wait there; 0 = no limit of its own.')
+})
+
+const hedge = mapping({
+  enabled: flag()
+    .prefault(false)
+    .describe('Whether an idempotent request that takes long is sent to a second target; the first answer wins.'),
+  quantile: share().prefault(0.95).describe('Share of the responses that come sooner than the second attempt is made.')
 })
 
 const tls = mapping({
@@ -85,6 +110,8 @@ export const upstream = mapping({
   targets: list(target).prefault([]).describe('The backends.'),
   timeouts: timeouts.prefault({}).describe('How long an exchange may take.'),
   retry: retry.prefault({}).describe('When a failed attempt is followed by another.'),
+  queue: queue.prefault({}).describe('Where requests wait for a target to have room.'),
+  hedge: hedge.prefault({}).describe('Second attempts beside slow ones, within `retry.budget`.'),
   tls: tls.prefault({}).describe('For `https` targets. Paths of files are relative to the configuration file.')
 }).transform((parsed) => ({ ...parsed, hashKey: parsed.hashKey }))
 

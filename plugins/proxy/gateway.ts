@@ -14,12 +14,15 @@ import {
 import { type Answer, type AnswerSource, isBodyless } from './answer/answer.ts'
 import { DirectAnswer } from './answer/direct-answer.ts'
 import { HookedAnswer } from './answer/hooked-answer.ts'
+import { sendInformation } from './answer/information.ts'
+import { awaitsContinue } from './expectation.ts'
 import { Deadlines } from './forwarding/deadlines.ts'
 import { Forwarding } from './forwarding/forwarding.ts'
-import type { ForwardingHooks, UpstreamRuntime } from './forwarding/forwarding-types.ts'
 import { RequestBody } from './forwarding/request-body.ts'
 import { buildRequestHeaders } from './forwarding/request-headers.ts'
 import { filterResponseHeaders } from './forwarding/response-headers.ts'
+import { isIdempotent } from './forwarding/retry-policy.ts'
+import type { ForwardingHooks, UpstreamRuntime } from './forwarding/types.ts'
 import { GatewayExchange } from './gateway-exchange.ts'
 import { compileHashKey, type KeyReader } from './routing/hash-key.ts'
 import { parseHost } from './routing/host.ts'
@@ -100,16 +103,26 @@ export class Gateway implements ForwardingHooks {
     const message = request.raw
     const { path, query } = requestTarget
     const body = this.readBody(exchange, upstream)
+    // A small body is here sooner than the target's word that it wants it.
+    const large = body !== undefined && (body.length < 0 || body.length > upstream.retry.bodyLimit)
     const outgoing = {
       method: request.method,
       path: matched.rewriteUrl?.(path, query) ?? path + query,
       headers: this.requestHeaders(exchange, matched, body),
       host: hostFor(matched, exchange.host),
       body,
+      expectContinue: large && awaitsContinue(message),
+      idempotent:
+        isIdempotent(request.method) ||
+        (matched.config.retry.idempotencyKey && message.headers['idempotency-key'] !== undefined),
       key: this.keyReaders.get(upstream)?.(message, this.clientAddress)
     }
     exchange.forwarding = new Forwarding(exchange, upstream, outgoing, this.deadlines, this)
     exchange.forwarding.start()
+  }
+
+  inform({ reply }: GatewayExchange, status: number, headers: readonly string[]): void {
+    sendInformation(reply.raw, status, filterResponseHeaders(headers, { chunked: false, length: false }))
   }
 
   respond(exchange: GatewayExchange, source: AnswerSource): Answer {
@@ -157,7 +170,8 @@ export class Gateway implements ForwardingHooks {
     return new RequestBody(source, {
       length: replaced ? -1 : length,
       limit: this.bodyLimit,
-      keep: upstream.retry.attempts > 0 ? upstream.retry.bodyLimit : 0,
+      keep: upstream.retry.bodyLimit,
+      awaited: awaitsContinue(request.raw),
       onFault: (error) => exchange.forwarding?.onBodyFault(error)
     })
   }

@@ -14,8 +14,11 @@ import balancer, { type StrategyFactory } from '../balancer/index.ts'
 import { type GatewayConfig, type GatewayOptions, parseOptions } from '../config/index.ts'
 import { UnknownRouteError } from '../errors.ts'
 import middleware, { type Layer } from '../middleware/index.ts'
-import type { UpstreamRuntime } from './forwarding/forwarding-types.ts'
-import { RetryBudget } from './forwarding/retry-budget.ts'
+import { continueOnRead } from './expectation.ts'
+import { Hedging } from './forwarding/hedging.ts'
+import { RequestQueue } from './forwarding/request-queue.ts'
+import { RetryPolicy } from './forwarding/retry-policy.ts'
+import type { UpstreamRuntime } from './forwarding/types.ts'
 import { Gateway } from './gateway.ts'
 import { GatewayExchange } from './gateway-exchange.ts'
 import { createHookCheck } from './hook-check.ts'
@@ -77,10 +80,16 @@ function readConfig(options: ProxyOptions, shared: ReadonlySet<string>): Gateway
 async function serveRoutes(fastify: FastifyInstance, config: GatewayConfig): Promise<void> {
   const now = () => performance.now()
   const upstreams = new Map<string, UpstreamRuntime>()
-  for (const [name, { timeouts, retry, tls }] of Object.entries(config.upstreams)) {
-    const transport = new Http1Transport(tls, now)
-    const budget = new RetryBudget(retry.budget, now)
-    upstreams.set(name, { name, balancer: fastify.balancers.get(name), transport, timeouts, retry, budget })
+  for (const [name, { timeouts, retry, queue, hedge, tls }] of Object.entries(config.upstreams)) {
+    upstreams.set(name, {
+      name,
+      balancer: fastify.balancers.get(name),
+      transport: new Http1Transport(tls, now),
+      timeouts,
+      retry: new RetryPolicy(retry, { now, random: Math.random, date: Date.now }),
+      queue: new RequestQueue(queue),
+      hedging: hedge.enabled ? new Hedging(hedge.quantile) : undefined
+    })
   }
   const gateway = new Gateway({
     config,
@@ -103,6 +112,8 @@ async function serveRoutes(fastify: FastifyInstance, config: GatewayConfig): Pro
   fastify.addHook('onSend', onSend)
   fastify.addHook('onReady', async () => resolveLayers(fastify, gateway))
   fastify.addHook('onClose', async () => gateway.close())
+
+  continueOnRead(fastify)
 
   const method = supportMethods(fastify)
   const handler = (request: FastifyRequest, reply: FastifyReply) => {

@@ -3,24 +3,22 @@ import type { RetryCondition } from '../../config/index.ts'
 import {
   BadResponseError,
   ClientClosedError,
-  IdleTimeoutError,
   NoTargetError,
-  ResponseTimeoutError,
+  QueueFullError,
+  QueueTimeoutError,
   RetryBudgetError,
   TotalTimeoutError
 } from '../../errors.ts'
 import { whenClosed } from '../../middleware/index.ts'
-import type { Answer, AnswerSource } from '../answer/answer.ts'
+import type { Answer } from '../answer/answer.ts'
 import type { GatewayExchange } from '../gateway-exchange.ts'
-import { isStale, type ResponseHead, type TransportAttempt, type TransportHandler } from '../transport/index.ts'
+import { isStale, isUnprocessed, type ResponseHead } from '../transport/index.ts'
+import { Attempt } from './attempt.ts'
 import type { Deadlines, Expiring } from './deadlines.ts'
-import type { ForwardingHooks, OutgoingRequest, UpstreamRuntime } from './forwarding-types.ts'
-import { conditionOf, isRepeatable } from './retry.ts'
-
-const CONNECTING = 0
-const SENDING = 1
-const WAITING = 2
-const RECEIVING = 3
+import type { Hedging } from './hedging.ts'
+import type { Waiter } from './request-queue.ts'
+import { conditionOf, isRepeatable } from './retry-policy.ts'
+import type { AttemptOwner, ForwardingHooks, OutgoingRequest, UpstreamRuntime } from './types.ts'
 
 /**
  * One exchange on its way through its attempts.
@@ -28,24 +26,21 @@ const RECEIVING = 3
  * Two facts decide what a failure leads to. *sent*: bytes may have reached the target, so only a request that may be
  * repeated goes to another one. *committed*: the answer has begun, so all that is left is to cut it visibly.
  */
-export class Forwarding implements TransportHandler, Expiring, PickContext {
-  deadline = Number.POSITIVE_INFINITY
+export class Forwarding implements AttemptOwner, Expiring, PickContext, Waiter {
+  readonly exchange: GatewayExchange
+  readonly upstream: UpstreamRuntime
+  readonly deadlines: Deadlines
   readonly key: string | undefined
   tried: Target[] | undefined = undefined
 
-  private readonly exchange: GatewayExchange
-  private readonly upstream: UpstreamRuntime
   private readonly request: OutgoingRequest
-  private readonly deadlines: Deadlines
   private readonly hooks: ForwardingHooks
   private readonly totalDeadline: number
-  private target: Target | undefined = undefined
-  private attempt: TransportAttempt | undefined = undefined
-  private attemptStartedAt = 0
-  private retriesLeft: number
-  private phase = CONNECTING
-  private sent = false
-  private fresh = false
+  /** When to give up waiting in the queue; after the target is done, when to look whether the client still reads. */
+  private waitDeadline = Number.POSITIVE_INFINITY
+  private attempt: Attempt | undefined = undefined
+  private timer: NodeJS.Timeout | undefined = undefined
+  private retries = 0
   private answer: Answer | undefined = undefined
   private ended = false
   private written = 0
@@ -63,248 +58,251 @@ export class Forwarding implements TransportHandler, Expiring, PickContext {
     this.deadlines = deadlines
     this.hooks = hooks
     this.key = request.key
-    this.retriesLeft = upstream.retry.attempts
-    upstream.budget.deposit()
+    upstream.retry.budget.deposit()
     deadlines.add(this)
     this.totalDeadline = deadlines.after(upstream.timeouts.total)
-    this.deadline = this.totalDeadline
     whenClosed(exchange.request.raw, exchange.reply.raw, () => this.onClientClose())
+  }
+
+  get deadline(): number {
+    const { attempt, totalDeadline, waitDeadline } = this
+    if (this.ended || attempt === undefined) return Math.min(waitDeadline, this.ended ? waitDeadline : totalDeadline)
+    return Math.min(attempt.deadline, attempt.rival?.deadline ?? totalDeadline, totalDeadline)
   }
 
   start(): void {
     if (this.ended) return
+    // Who waits already comes first.
+    if (this.upstream.queue.length > 0 || !this.tryStart()) this.wait()
+  }
+
+  tryStart(): boolean {
     const target = this.upstream.balancer.get(this)
-    if (target === undefined) this.finish(new NoTargetError(this.upstream.name))
-    else this.dispatch(target)
+    if (target === undefined) return false
+    this.waitDeadline = Number.POSITIVE_INFINITY
+    this.dispatch(target, { fresh: false, rival: undefined })
+    if (this.upstream.hedging !== undefined) this.planHedge(this.upstream.hedging)
+    return true
   }
 
   /** The request body cannot be had whole, or is too large. */
   onBodyFault(error: Error): void {
     if (this.ended || error instanceof ClientClosedError) return
-    this.endAttempt('neutral')
+    this.endAttempts('neutral')
     this.finish(error)
   }
 
-  onSent(): void {
-    this.sent = true
-    this.enter(SENDING)
+  onAttemptInformation(status: number, headers: readonly string[]): void {
+    if (status !== 100 && this.answer === undefined) this.hooks.inform(this.exchange, status, headers)
   }
 
-  onRequestEnd(): void {
-    if (this.phase === SENDING) this.enter(WAITING)
-  }
-
-  onProgress(): void {
-    if (this.phase === SENDING) this.enter(SENDING)
-  }
-
-  onInformation(): void {
-    if (this.phase === WAITING) this.enter(WAITING)
-  }
-
-  onHead(head: ResponseHead): void {
-    this.enter(RECEIVING)
-    if (this.passOn(head.status)) return
-    const { exchange, hooks } = this
-    const source: AnswerSource = {
-      reply: exchange.reply,
-      head,
-      pairs: hooks.responseHeaders(exchange, head),
-      resume: () => this.resume(),
-      cancel: () => this.cancel()
-    }
-    this.answer = hooks.respond(exchange, source)
-  }
-
-  onData(chunk: Buffer): boolean {
-    this.enter(RECEIVING)
-    this.exchange.bytes += chunk.length
-    return this.answer?.write(chunk) ?? true
-  }
-
-  onReadEnd(): void {
-    this.answer?.flush()
-  }
-
-  onEnd(trailers: string[]): void {
-    // The connection is free, and no longer ours to abort.
-    this.attempt = undefined
-    this.endAttempt('success')
-    this.ended = true
-    this.enter(RECEIVING)
-    this.request.body?.discard()
-    this.answer?.end(trailers)
+  onAttemptHead(attempt: Attempt, head: ResponseHead): Answer | undefined {
+    const { exchange, hooks, upstream } = this
+    upstream.hedging?.record(performance.now() - attempt.startedAt)
+    if (this.passOver(attempt, head)) return undefined
+    this.settleOn(attempt)
+    attempt.pairs = hooks.responseHeaders(exchange, head)
+    this.answer = hooks.respond(exchange, attempt)
+    return this.answer
   }
 
   /** Never comes, since no request asks for it yet. */
-  onUpgrade(): void {}
+  onAttemptUpgrade(): void {}
 
-  onError(error: Error): void {
-    const { target } = this
-    if (target === undefined) return
-    const repeatable = this.answer === undefined && isRepeatable(this.sent, this.request.method, this.request.body)
-    if (isStale(error) && repeatable && !this.fresh) {
+  onAttemptEnd(): void {
+    this.attempt = undefined
+    this.close()
+    this.request.body?.discard()
+  }
+
+  onAttemptError(attempt: Attempt, error: Error): void {
+    const unprocessed = isUnprocessed(error)
+    const repeatable = this.answer === undefined && isRepeatable(attempt.sent && !unprocessed, this.request)
+    if ((unprocessed || isStale(error)) && repeatable && !attempt.fresh) {
       // The target closed an idle connection just as we took it: it has seen nothing, and nothing is wrong with it.
-      this.endAttempt('neutral')
-      this.fresh = true
-      this.dispatch(target)
+      attempt.end('neutral')
+      this.dispatch(attempt.target, { fresh: true, rival: attempt.rival })
       return
     }
-    this.report(error)
-    this.endAttempt('failure')
-    if (!repeatable || !this.mayRetry(conditionOf(error), target)) {
-      this.finish(error)
-    } else if (!this.upstream.budget.take()) {
-      this.finish(new RetryBudgetError(this.upstream.name, { cause: error }))
-    } else {
-      this.retry(target)
-    }
+    this.report(error, attempt)
+    attempt.end('failure')
+    if (this.leavesRival(attempt)) return
+    const delay = repeatable ? this.retryDelay(attempt.target, conditionOf(error), 0) : undefined
+    if (delay === undefined) this.finish(error)
+    else if (this.upstream.retry.budget.take()) this.retry(attempt.target, delay)
+    else this.finish(new RetryBudgetError(this.upstream.name, { cause: error }))
+  }
+
+  onAttemptIdle(attempt: Attempt, error: Error): void {
+    this.report(error, attempt)
+    // A client that does not read, or does not send, is not the target's fault.
+    attempt.end('neutral')
+    if (!this.leavesRival(attempt)) this.finish(error)
+  }
+
+  onAttemptCancel(): void {
+    this.close()
   }
 
   onDeadline(): void {
-    const { timeouts } = this.upstream
+    const { attempt, deadlines, upstream } = this
     if (this.ended) {
       this.checkClient()
+    } else if (deadlines.now >= this.totalDeadline) {
+      const error = new TotalTimeoutError(upstream.timeouts.total)
+      if (attempt !== undefined) this.report(error, attempt)
+      this.endAttempts('failure')
+      this.finish(error)
+    } else if (attempt === undefined) {
+      this.finish(new QueueTimeoutError(upstream.name))
+    } else {
+      const { rival } = attempt
+      if (attempt.deadline <= deadlines.now) attempt.onDeadline()
+      if (rival !== undefined && rival.deadline <= deadlines.now) rival.onDeadline()
+    }
+  }
+
+  /** Waits for a target to have room, where that is what is missing. */
+  private wait(): void {
+    const { name, balancer, queue } = this.upstream
+    if (!balancer.targets.some((target) => target.isFull(this))) this.finish(new NoTargetError(name))
+    else if (queue.add(this)) this.waitDeadline = this.deadlines.after(queue.timeout)
+    else this.finish(queue.enabled ? new QueueFullError(name) : new NoTargetError(name))
+  }
+
+  private dispatch(target: Target, { fresh, rival }: DispatchOptions): void {
+    const { request } = this
+    const attempt = new Attempt(this, target, fresh)
+    this.attempt = attempt
+    if (rival === undefined) {
+      request.headers[1] = request.host ?? target.authority
+      attempt.start(request, request.body, request.headers)
       return
     }
-    const total = this.deadlines.now >= this.totalDeadline
-    const waiting = this.phase === WAITING
-    let error: Error = new IdleTimeoutError(timeouts.idle)
-    if (total) error = new TotalTimeoutError(timeouts.total)
-    else if (waiting) error = new ResponseTimeoutError(timeouts.response)
-    // A client that does not read, or does not send, is not the target's fault.
-    if (waiting && !total) {
-      this.attempt?.abort()
-      this.onError(error)
-    } else {
-      this.report(error)
-      this.endAttempt(total ? 'failure' : 'neutral')
-      this.finish(error)
-    }
+    attempt.rival = rival
+    rival.rival = attempt
+    const [name = 'host', , ...others] = request.headers
+    attempt.start(request, request.body?.copy(), [name, request.host ?? target.authority, ...others])
   }
 
-  private dispatch(target: Target): void {
-    const { exchange, upstream, request } = this
-    exchange.attempts++
-    exchange.target = target.url
-    upstream.balancer.acquire(target)
-    this.target = target
-    this.sent = false
-    this.phase = CONNECTING
-    this.deadline = this.totalDeadline
-    this.attemptStartedAt = performance.now()
-    request.headers[1] = request.host ?? target.authority
-    this.attempt = upstream.transport.dispatch(
-      {
-        target,
-        method: request.method,
-        path: request.path,
-        headers: request.headers,
-        body: request.body,
-        connectTimeout: upstream.timeouts.connect,
-        fresh: this.fresh,
-        upgrade: undefined,
-        expectContinue: false
-      },
-      this
-    )
-  }
+  /** Drops a response that is worth another attempt because of its status; false when it is the one to send. */
+  private passOver(attempt: Attempt, head: ResponseHead): boolean {
+    const { exchange, request, upstream } = this
+    const { target, rival } = attempt
+    if (!upstream.retry.covers(head.status) || !isRepeatable(true, request)) return false
+    const delay = this.retryDelay(target, head.status, upstream.retry.waitOf(head.headers))
+    if (rival === undefined && (delay === undefined || !upstream.retry.budget.take())) return false
 
-  /** Gives the exchange to another target because of the status; false when this response is the one to send. */
-  private passOn(status: number): boolean {
-    const { target, upstream, request } = this
-    if (target === undefined || !this.mayRetry(status, target)) return false
-    if (!isRepeatable(true, request.method, request.body) || !upstream.budget.take()) return false
-
-    this.exchange.request.log.warn(
-      { upstream: upstream.name, target: target.url, status, attempt: this.exchange.attempts },
-      'attempt answered with a status that is tried again'
-    )
-    this.endAttempt('failure')
-    this.retry(target)
+    const details = { upstream: upstream.name, target: target.url, status: head.status, attempt: exchange.attempts }
+    exchange.request.log.warn(details, 'attempt answered with a status that is tried again')
+    attempt.discard()
+    if (!this.leavesRival(attempt)) this.retry(target, delay ?? 0)
     return true
   }
 
-  /** Whether the failure is one to be tried again, and there is a target left to try. */
-  private mayRetry(condition: RetryCondition | undefined, failed: Target): boolean {
+  /** Milliseconds before the next attempt; undefined when there is none to make. */
+  private retryDelay(failed: Target, condition: RetryCondition | undefined, wait: number): number | undefined {
     const { retry, balancer } = this.upstream
-    if (this.retriesLeft === 0 || condition === undefined || !retry.on.includes(condition)) return false
+    if (this.retries >= retry.attempts || !retry.covers(condition)) return undefined
+    const delay = Math.max(wait, retry.backoff(this.retries + 1))
+    if (delay === Number.POSITIVE_INFINITY || this.deadlines.now + delay >= this.totalDeadline) return undefined
     const context = { key: this.key, tried: [...(this.tried ?? []), failed] }
-    return balancer.targets.some((target) => target.isAvailable(context, () => performance.now()))
+    const left = balancer.targets.some((target) => target.isAvailable(context, () => performance.now()))
+    return left ? delay : undefined
   }
 
-  private retry(failed: Target): void {
-    this.retriesLeft--
-    this.fresh = false
+  private retry(failed: Target, delay: number): void {
+    this.retries++
     this.tried = [...(this.tried ?? []), failed]
-    const next = this.upstream.balancer.get(this)
-    if (next === undefined) this.finish(new NoTargetError(this.upstream.name))
-    else this.dispatch(next)
+    clearTimeout(this.timer)
+    this.timer = setTimeout(() => {
+      if (!this.ended && !this.tryStart()) this.wait()
+    }, delay)
   }
 
-  private enter(phase: number): void {
-    this.phase = phase
-    const { timeouts } = this.upstream
-    const limit = this.deadlines.after(phase === WAITING ? timeouts.response : timeouts.idle)
-    this.deadline = Math.min(limit, this.totalDeadline)
+  /** Plans a second attempt for when the first takes longer than nearly all others did. */
+  private planHedge(hedging: Hedging): void {
+    const delay = this.request.idempotent ? hedging.delay() : undefined
+    if (delay === undefined) return
+    clearTimeout(this.timer)
+    this.timer = setTimeout(() => this.startHedge(), delay)
   }
 
-  private resume(): void {
-    if (this.target === undefined) return
-    this.enter(RECEIVING)
-    this.attempt?.resume()
+  private startHedge(): void {
+    const { attempt, request, upstream } = this
+    if (attempt === undefined || this.answer !== undefined || attempt.rival !== undefined) return
+    if (request.body !== undefined && request.body.copy() === undefined) return
+    const context = { key: this.key, tried: [...(this.tried ?? []), attempt.target] }
+    if (!upstream.balancer.targets.some((target) => target.isAvailable(context, () => performance.now()))) return
+    const target = upstream.retry.budget.take() ? upstream.balancer.get(context) : undefined
+    if (target !== undefined) this.dispatch(target, { fresh: false, rival: attempt })
   }
 
-  /** A hook dropped the response. */
-  private cancel(): void {
-    this.endAttempt('neutral')
-    this.ended = true
+  /** This attempt is answered; nobody needs the one beside it. */
+  private settleOn(attempt: Attempt): void {
+    clearTimeout(this.timer)
+    this.attempt = attempt
+    if (attempt.rival === undefined) return
+    attempt.rival.end('neutral')
+    attempt.rival = undefined
+    this.exchange.target = attempt.target.url
   }
 
-  private endAttempt(outcome: Outcome): void {
-    const { target } = this
-    if (target === undefined) return
-    this.target = undefined
-    this.attempt?.abort()
+  /** Lets go of an attempt that is over. Says whether another is still under way. */
+  private leavesRival(attempt: Attempt): boolean {
+    const { rival } = attempt
+    this.attempt = rival
+    if (rival === undefined) return false
+    rival.rival = undefined
+    this.tried = [...(this.tried ?? []), attempt.target]
+    return true
+  }
+
+  private endAttempts(outcome: Outcome): void {
+    this.attempt?.rival?.end(outcome)
+    this.attempt?.end(outcome)
     this.attempt = undefined
-    this.exchange.targetTime += performance.now() - this.attemptStartedAt
-    this.upstream.balancer.release(target, outcome)
+  }
+
+  /** No more attempts; what is left is the client's time to read. */
+  private close(): void {
+    this.ended = true
+    clearTimeout(this.timer)
+    this.upstream.queue.delete(this)
+    this.waitDeadline = this.deadlines.after(this.upstream.timeouts.idle)
   }
 
   /** The end of an exchange that failed. */
   private finish(error: Error): void {
-    const { exchange, request } = this
-    this.ended = true
+    const { exchange, request, upstream } = this
+    this.close()
     exchange.error = error
-    if (error instanceof NoTargetError) exchange.request.log.warn({ upstream: this.upstream.name }, error.message)
+    if (exchange.attempts === 0 || error instanceof NoTargetError)
+      exchange.request.log.warn({ upstream: upstream.name }, error.message)
     if (this.answer?.fail(error) === true) return
     const { reply } = exchange
     if (reply.sent) return
     if (!reply.request.raw.complete) reply.header('connection', 'close')
     request.body?.discard()
-    this.enter(RECEIVING)
     reply.send(error)
   }
 
-  private report(error: Error): void {
+  private report(error: Error, { target }: Attempt): void {
     const { exchange, upstream } = this
-    const details = { err: error, upstream: upstream.name, target: exchange.target, attempt: exchange.attempts }
+    const details = { err: error, upstream: upstream.name, target: target.url, attempt: exchange.attempts }
     exchange.request.log.warn(details, error instanceof BadResponseError ? 'bad response' : 'attempt failed')
   }
 
   private onClientClose(): void {
+    const { exchange, upstream } = this
+    const { ended } = this
+    this.endAttempts('neutral')
+    this.close()
     this.deadlines.delete(this)
-    const { exchange } = this
-    if (exchange.reply.raw.writableEnded) {
-      // The client has its answer. If the target is not done, a hook threw, or put another body in place of its own.
-      this.cancel()
-      return
-    }
-    this.endAttempt('neutral')
-    if (this.ended) return
-    this.ended = true
+    // The client has its answer. If the target was not done, a hook threw, or put another body in place of its own.
+    if (ended || exchange.reply.raw.writableEnded) return
     exchange.error = new ClientClosedError()
-    exchange.request.log.info({ upstream: this.upstream.name, target: exchange.target, status: 499 }, 'client left')
+    exchange.request.log.info({ upstream: upstream.name, target: exchange.target, status: 499 }, 'client left')
   }
 
   /** After the target is done, a client that reads slowly may go on; one that reads nothing at all may not. */
@@ -313,6 +311,12 @@ export class Forwarding implements TransportHandler, Expiring, PickContext {
     const written = raw.socket?.bytesWritten ?? 0
     if (written === this.written) raw.destroy()
     this.written = written
-    this.enter(RECEIVING)
+    this.waitDeadline = this.deadlines.after(this.upstream.timeouts.idle)
   }
+}
+
+interface DispatchOptions {
+  readonly fresh: boolean
+  /** The attempt beside which this one runs. */
+  readonly rival: Attempt | undefined
 }

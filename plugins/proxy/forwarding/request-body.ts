@@ -10,6 +10,8 @@ export interface RequestBodyOptions {
   readonly limit: number
   /** Bytes kept for a second attempt; a longer body can be sent only once. */
   readonly keep: number
+  /** The client sends nothing before it is told to by 100 (Continue). */
+  readonly awaited: boolean
   /** The body cannot be had whole: too large, or the client left while sending it. */
   readonly onFault: (error: Error) => void
 }
@@ -86,7 +88,23 @@ export class RequestBody implements BodySource {
   discard(): void {
     this.sink = undefined
     this.kept = undefined
-    this.source.resume()
+    // A client that waits for 100 (Continue) has sent nothing yet, and reading would be the word for it to begin.
+    if (!this.options.awaited || this.listening) this.source.resume()
+  }
+
+  /** The same body for a second attempt beside the first; undefined unless all of it has been read and kept. */
+  copy(): BodySource | undefined {
+    const { kept, length } = this
+    if (!this.ended || kept === undefined) return undefined
+    return {
+      length,
+      start: (sink) => {
+        for (const chunk of kept) sink.writeBody(chunk)
+        sink.endBody(this.trailers())
+      },
+      resume: () => {},
+      stop: () => {}
+    }
   }
 
   private listen(): void {
@@ -115,7 +133,11 @@ export class RequestBody implements BodySource {
   }
 
   private finish(): void {
-    this.sink?.endBody(this.source instanceof IncomingMessage ? safeTrailers(this.source.rawTrailers) : [])
+    this.sink?.endBody(this.trailers())
+  }
+
+  private trailers(): readonly string[] {
+    return this.source instanceof IncomingMessage ? safeTrailers(this.source.rawTrailers) : []
   }
 
   private fault(error: Error): void {

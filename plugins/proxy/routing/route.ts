@@ -1,7 +1,7 @@
 import type { RouteConfig } from '../../config/index.ts'
 import { InvalidRouteError } from '../../errors.ts'
 import type { Onion } from '../../middleware/index.ts'
-import type { UpstreamRuntime } from '../forwarding/forwarding-types.ts'
+import type { UpstreamRuntime } from '../forwarding/types.ts'
 import { compileHeaderRules, type HeaderEdit } from '../rewriting/header-rules.ts'
 import { compileReverse, type ReverseRewrite } from '../rewriting/reverse-rewrite.ts'
 import { compileUrlRewrite, type UrlRewrite } from '../rewriting/rewrite-url.ts'

@@ -17,6 +17,8 @@ export interface ConnectionOwner {
   onClose(connection: Connection): void
 }
 
+/** Milliseconds to wait for a target's 100 (Continue): not all send it, so the body follows in any case. */
+const CONTINUE_LIMIT = 1_000
 const CHUNKED_END = '0\r\n\r\n'
 
 /**
@@ -40,6 +42,7 @@ export class Connection implements BodySink, TransportAttempt {
   private connected = false
   private failure: Error | undefined = undefined
   private connectTimer: NodeJS.Timeout | undefined = undefined
+  private continueTimer: NodeJS.Timeout | undefined = undefined
   private requestEnded = false
   private reusable = false
 
@@ -113,10 +116,13 @@ export class Connection implements BodySink, TransportAttempt {
   }
 
   onInformation(status: number, headers: string[]): void {
+    if (status === 100) this.sendBody()
     this.handler?.onInformation(status, headers)
   }
 
   onHead(head: ResponseHead): void {
+    // The target has decided without the body.
+    if (this.continueTimer !== undefined) this.stopWaiting()
     this.handler?.onHead(head)
   }
 
@@ -150,9 +156,23 @@ export class Connection implements BodySink, TransportAttempt {
     if (body !== undefined) {
       head += body.length === -1 ? 'transfer-encoding: chunked\r\n' : `content-length: ${body.length}\r\n`
     }
+    if (request.expectContinue) head += 'expect: 100-continue\r\n'
     socket.write(`${head}\r\n`, 'latin1')
     if (body === undefined) this.onRequestDone()
+    else if (request.expectContinue) this.continueTimer = setTimeout(() => this.sendBody(), CONTINUE_LIMIT)
     else body.start(this)
+  }
+
+  /** Sends the body that was held back, unless that was done before. */
+  private sendBody(): void {
+    if (this.continueTimer === undefined) return
+    this.stopWaiting()
+    this.request?.body?.start(this)
+  }
+
+  private stopWaiting(): void {
+    clearTimeout(this.continueTimer)
+    this.continueTimer = undefined
   }
 
   private onRequestDone(): void {
@@ -216,6 +236,7 @@ export class Connection implements BodySink, TransportAttempt {
 
   private detach(): void {
     clearTimeout(this.connectTimer)
+    if (this.continueTimer !== undefined) this.stopWaiting()
     this.request?.body?.stop()
     this.request = undefined
     this.handler = undefined
@@ -225,6 +246,11 @@ export class Connection implements BodySink, TransportAttempt {
 /** True for the failure of a connection that had served before and was closed without a byte of an answer. */
 export function isStale(error: Error): boolean {
   return 'stale' in error
+}
+
+/** True for an attempt that its target says it has not processed. */
+export function isUnprocessed(error: Error): boolean {
+  return 'unprocessed' in error
 }
 
 function stale(cause: Error | undefined): Error & StaleConnection {

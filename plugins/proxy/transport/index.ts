@@ -3,7 +3,7 @@ import type { TlsOptions } from './dialer.ts'
 import { Pool } from './pool.ts'
 import type { Transport, TransportAttempt, TransportHandler, TransportRequest } from './types.ts'
 
-export { isStale } from './connection.ts'
+export { isStale, isUnprocessed } from './connection.ts'
 export type { TlsOptions } from './dialer.ts'
 export type {
   BodySink,

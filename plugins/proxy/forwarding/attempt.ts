@@ -1,0 +1,182 @@
+import type { Duplex } from 'node:stream'
+import type { FastifyReply } from 'fastify'
+import type { Outcome, Target } from '../../balancer/index.ts'
+import { IdleTimeoutError, ResponseTimeoutError } from '../../errors.ts'
+import type { Answer, AnswerSource } from '../answer/answer.ts'
+import type { BodySource, ResponseHead, TransportAttempt, TransportHandler } from '../transport/index.ts'
+import type { AttemptOwner, OutgoingRequest } from './types.ts'
+
+const CONNECTING = 0
+const SENDING = 1
+const WAITING = 2
+const RECEIVING = 3
+
+/** Bytes of a dropped response that are read for the sake of its connection; beyond, a new one is cheaper. */
+const SMALL_BODY = 64 * 1024
+const NO_HEAD: ResponseHead = { status: 0, reason: '', headers: [], length: 0 }
+
+/**
+ * One try of an exchange at one target. Holds a place at the target from `start` to `end`, and knows which timeout runs:
+ * each phase has its own.
+ */
+export class Attempt implements TransportHandler, AnswerSource {
+  readonly target: Target
+  readonly fresh: boolean
+  /** Bytes may have reached the target. */
+  sent = false
+  /** When the present phase must be over, by the clock of the deadlines. */
+  deadline = Number.POSITIVE_INFINITY
+  startedAt = 0
+  /** The attempt beside this one, where the exchange is hedged. */
+  rival: Attempt | undefined = undefined
+  head = NO_HEAD
+  pairs: string[] = []
+
+  private readonly owner: AttemptOwner
+  private handle: TransportAttempt | undefined = undefined
+  private answer: Answer | undefined = undefined
+  private phase = CONNECTING
+  private over = false
+  /** The response is read to its end, but nobody gets it. */
+  private discarded = false
+
+  constructor(owner: AttemptOwner, target: Target, fresh: boolean) {
+    this.owner = owner
+    this.target = target
+    this.fresh = fresh
+  }
+
+  get reply(): FastifyReply {
+    return this.owner.exchange.reply
+  }
+
+  start(request: OutgoingRequest, body: BodySource | undefined, headers: readonly string[]): void {
+    const { upstream, exchange } = this.owner
+    upstream.balancer.acquire(this.target)
+    exchange.attempts++
+    exchange.target = this.target.url
+    this.startedAt = performance.now()
+    const handle = upstream.transport.dispatch(
+      {
+        target: this.target,
+        method: request.method,
+        path: request.path,
+        headers,
+        body,
+        connectTimeout: upstream.timeouts.connect,
+        fresh: this.fresh,
+        upgrade: undefined,
+        expectContinue: request.expectContinue
+      },
+      this
+    )
+    // It may have failed on the spot.
+    if (!this.over) this.handle = handle
+  }
+
+  onSent(): void {
+    this.sent = true
+    this.enter(SENDING)
+  }
+
+  onRequestEnd(): void {
+    if (this.phase === SENDING) this.enter(WAITING)
+  }
+
+  onProgress(): void {
+    if (this.phase === SENDING) this.enter(SENDING)
+  }
+
+  onInformation(status: number, headers: string[]): void {
+    if (this.phase === WAITING) this.enter(WAITING)
+    this.owner.onAttemptInformation(status, headers)
+  }
+
+  onHead(head: ResponseHead): void {
+    this.enter(RECEIVING)
+    this.head = head
+    this.answer = this.owner.onAttemptHead(this, head)
+  }
+
+  onData(chunk: Buffer): boolean {
+    this.enter(RECEIVING)
+    if (this.answer === undefined) return true
+    this.owner.exchange.bytes += chunk.length
+    return this.answer.write(chunk)
+  }
+
+  onReadEnd(): void {
+    if (this.discarded) this.end('failure')
+    else this.answer?.flush()
+  }
+
+  onUpgrade(head: ResponseHead, socket: Duplex, early: Buffer): void {
+    this.handle = undefined
+    this.owner.onAttemptUpgrade(this, head, socket, early)
+  }
+
+  onEnd(trailers: string[]): void {
+    // The connection is free, and no longer ours to abort.
+    this.handle = undefined
+    if (this.discarded) {
+      this.end('failure')
+      return
+    }
+    this.end('success')
+    this.owner.onAttemptEnd()
+    this.answer?.end(trailers)
+  }
+
+  onError(error: Error): void {
+    this.handle = undefined
+    if (this.discarded) this.end('failure')
+    else if (!this.over) this.owner.onAttemptError(this, error)
+  }
+
+  /** The present phase took too long. */
+  onDeadline(): void {
+    const { response, idle } = this.owner.upstream.timeouts
+    if (this.phase === WAITING) {
+      this.handle?.abort()
+      this.onError(new ResponseTimeoutError(response))
+    } else {
+      this.owner.onAttemptIdle(this, new IdleTimeoutError(idle))
+    }
+  }
+
+  resume(): void {
+    if (this.over) return
+    this.enter(RECEIVING)
+    this.handle?.resume()
+  }
+
+  cancel(): void {
+    this.end('neutral')
+    this.owner.onAttemptCancel()
+  }
+
+  /** Gives up the attempt, or its place at the target once it is done. To be called once at least. */
+  end(outcome: Outcome): void {
+    if (this.over) return
+    this.over = true
+    this.deadline = Number.POSITIVE_INFINITY
+    this.handle?.abort()
+    this.handle = undefined
+    const { exchange, upstream } = this.owner
+    exchange.targetTime += performance.now() - this.startedAt
+    upstream.balancer.release(this.target, outcome)
+    upstream.queue.wake()
+  }
+
+  /** Drops the response. A small one that has arrived already is read to its end, which keeps the connection. */
+  discard(): void {
+    if (this.head.length >= 0 && this.head.length <= SMALL_BODY) this.discarded = true
+    else this.end('failure')
+  }
+
+  private enter(phase: number): void {
+    this.phase = phase
+    const { deadlines, upstream } = this.owner
+    this.deadline = deadlines.after(phase === WAITING ? upstream.timeouts.response : upstream.timeouts.idle)
+  }
+}
