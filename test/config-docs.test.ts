@@ -37,7 +37,7 @@ test('the reference names keys at every depth, with their defaults', () => {
   for (const row of [
     '| `upstreams.<name>.targets[].failTimeout` | duration | `10s` |',
     '| `upstreams.<name>.retry.on` | list (failure or status) | `[connect, reset, 502, 503, 504]` |',
-    '| `routes[].upstream` | name, or list of mapping | (required) |',
+    '| `routes[].upstream` | name, or list of mapping |  |',
     '| `routes[].match.path` | path, or `{ regex }` | `/*` |',
     '| `server.bodyLimit` | size | `0` |'
   ]) {

@@ -85,7 +85,7 @@ const faults: [name: string, text: string, expected: string[]][] = [
   [
     'a missing key, at what misses it',
     'upstreams:\n  a: {}\nroutes:\n  - id: x\n',
-    ['gateway.yaml:4:5 routes[0].upstream: found nothing, expected the name of an upstream, or a list']
+    ['gateway.yaml:4:5 routes[0].upstream: found nothing, expected an upstream, or a redirect in its place']
   ],
   [
     'a short form, at the text',

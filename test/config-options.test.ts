@@ -88,6 +88,7 @@ test('a route has its defaults', () => {
       id: 'route-1',
       match: { path: { kind: 'prefix', value: '/' }, hosts: [], methods: [], headers: [], query: [] },
       upstreams: [{ upstream: 'users', weight: 1 }],
+      redirect: undefined,
       rewrite: { host: 'preserve', reverse: false },
       request: { headers: none, query: none },
       response: { headers: none },
@@ -96,6 +97,13 @@ test('a route has its defaults', () => {
       order: undefined
     }
   ])
+})
+
+test('a redirect has its defaults, and needs no upstream', () => {
+  const [route] = parseOptions({ routes: [{ redirect: { scheme: 'https', host: 'WWW.Example.org' } }] }).routes
+
+  assert.deepEqual(route?.redirect, { scheme: 'https', host: 'www.example.org', status: 302 })
+  assert.deepEqual(route?.upstreams, [])
 })
 
 const paths: [written: string | { regex: string }, expected: { kind: string; value: string }][] = [
@@ -289,7 +297,52 @@ const faults: [name: string, input: unknown, expected: string][] = [
   [
     'a route without upstream',
     { routes: [{}] },
-    'options.routes[0].upstream: found nothing, expected the name of an upstream, or a list'
+    'options.routes[0].upstream: found nothing, expected an upstream, or a redirect in its place'
+  ],
+  ...['upstream', 'rewrite', 'request', 'retry'].map((key): [string, unknown, string] => [
+    `a redirect beside ${key}`,
+    { upstreams: { users: {} }, routes: [{ redirect: { path: '/a' }, [key]: key === 'upstream' ? 'users' : {} }] },
+    `options.routes[0].${key}: found ${key} beside redirect, expected one of them`
+  ]),
+  [
+    'two ways to redirect the path',
+    { routes: [{ redirect: { prefix: '/a', path: '/b' } }] },
+    'options.routes[0].redirect: found prefix and path, expected at most one of prefix, path and regex'
+  ],
+  [
+    'a prefix redirect of a regex match',
+    { routes: [{ match: { path: { regex: '^/a' } }, redirect: { prefix: '/b' } }] },
+    "options.routes[0].redirect.prefix: found '/b', expected a path match with a prefix; a regex match is rewritten by redirect.path or redirect.regex"
+  ],
+  [
+    'a redirect to all hosts below a name',
+    { routes: [{ redirect: { host: '*.example.org' } }] },
+    "options.routes[0].redirect.host: found '*.example.org', expected a host name such as api.example.com, without port"
+  ],
+  [
+    'a redirect to a host with a port',
+    { routes: [{ redirect: { host: 'example.org:8080' } }] },
+    "options.routes[0].redirect.host: found 'example.org:8080', expected a host name such as api.example.com, without port"
+  ],
+  [
+    'a redirect to another scheme than HTTP',
+    { routes: [{ redirect: { scheme: 'ftp' } }] },
+    "options.routes[0].redirect.scheme: found 'ftp', expected one of: http, https (did you mean 'http'?)"
+  ],
+  [
+    'a redirect to no port',
+    { routes: [{ redirect: { port: 65_536 } }] },
+    'options.routes[0].redirect.port: found 65536, expected a port from 1 to 65535'
+  ],
+  [
+    'a redirect with a status that is none',
+    { routes: [{ redirect: { status: 304 } }] },
+    'options.routes[0].redirect.status: found 304, expected one of: 301, 302, 303, 307, 308'
+  ],
+  [
+    'a header rule of a split with a bad name',
+    withRoute({ upstream: [{ upstream: 'users', request: { headers: { set: { 'a b': '1' } } } }] }),
+    'options.routes[0].upstream[0].request.headers.set["a b"]: found \'a b\', expected a header name'
   ],
   [
     'a split of nothing',
@@ -564,6 +617,6 @@ test('the plugin does not start with a fault', async (t) => {
 test('a misspelt key is a type error too', () => {
   // @ts-expect-error: `target` is not a key of an upstream.
   assert.throws(() => parseOptions({ upstreams: { users: { target: [] } } }))
-  // @ts-expect-error: a route needs an upstream.
+  // @ts-expect-error: a route needs an upstream or a redirect.
   assert.throws(() => parseOptions({ routes: [{}] }))
 })

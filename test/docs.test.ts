@@ -95,7 +95,7 @@ test('the configuration in README.md is valid', (t) => {
 
   assert.deepEqual(
     routes.map(({ id }) => id),
-    ['users']
+    ['users', 'old-name']
   )
 })
 

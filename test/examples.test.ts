@@ -89,6 +89,8 @@ test('gateway.yaml: a gateway of the file runs', async (t) => {
   await app.register(proxy, { config: loadConfigFile('examples/gateway.yaml', { USERS_NEXT_URL: next }) })
 
   const { body } = await app.inject({ url: '/users/7', headers: { host: 'api.example.com', 'x-beta': 'yes' } })
+  const { headers } = await app.inject({ url: '/a?b', headers: { host: 'old.example.com' } })
 
   assert.equal(body, 'next /v1/7')
+  assert.equal(headers.location, 'https://www.example.com/a?b')
 })

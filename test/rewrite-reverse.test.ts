@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { compileReverse, type ReverseContext } from '../plugins/proxy/rewriting/reverse-rewrite.ts'
+import { send, startGateway } from './forwarding-helper.ts'
+import { startTarget } from './helper.ts'
 import { path, route } from './route-helper.ts'
 
 const context: ReverseContext = { client: 'https://gw.test:8443', target: 'http://10.0.0.1:3001', host: 'app.internal' }
@@ -217,4 +219,24 @@ test('the way back leads through the mount', () => {
 
 test('without rewrite.reverse there is no way back', () => {
   assert.equal(compileReverse(route({ rewrite: { prefix: '/v1' } })), undefined)
+})
+
+test('the way back leads to the trusted proxy in front, as it says it was reached', async (t) => {
+  const target = await startTarget(t, ({ headers }, response) => {
+    response.setHeader('location', `http://${headers.host}/v1/7`)
+    response.end()
+  })
+  const route = { match: { path: '/users/*' }, rewrite: { prefix: '/v1', host: 'target', reverse: true } }
+  const headers = { host: 'gw.internal', 'x-forwarded-proto': 'https', 'x-forwarded-host': 'www.test' }
+  const trusting = await startGateway(t, [target.url], { route, options: { trustedProxies: ['loopback'] } })
+  const distrusting = await startGateway(t, [target.url], { route })
+
+  const replies = await Promise.all(
+    [trusting, distrusting].map(({ port }) => send(port, { path: '/users/7', headers }))
+  )
+
+  assert.deepEqual(
+    replies.map((reply) => reply.headers.location),
+    ['https://www.test/users/7', 'http://gw.internal/users/7']
+  )
 })

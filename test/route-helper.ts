@@ -10,6 +10,7 @@ export interface RouteSketch {
   request?: { headers?: Partial<HeaderRules>; query?: Partial<HeaderRules> }
   response?: { headers?: Partial<HeaderRules> }
   upstream?: string
+  redirect?: RouteConfig['redirect']
   order?: number
 }
 
@@ -18,6 +19,7 @@ export function route(sketch: RouteSketch = {}): RouteConfig {
     id: sketch.id ?? 'route-1',
     match: { path: { kind: 'prefix', value: '/' }, hosts: [], methods: [], headers: [], query: [], ...sketch.match },
     upstreams: [{ upstream: sketch.upstream ?? 'users', weight: 1 }],
+    redirect: sketch.redirect,
     rewrite: { host: 'preserve', reverse: false, ...sketch.rewrite },
     request: { headers: rules(sketch.request?.headers), query: rules(sketch.request?.query) },
     response: { headers: rules(sketch.response?.headers) },

@@ -51,7 +51,23 @@ function checkStrategy(strategy: unknown, path: FaultPath, known: readonly strin
 }
 
 function checkRoute(route: Tree, path: FaultPath, known: readonly string[]): Fault[] {
-  return [...checkReferences(route.upstream, [...path, 'upstream'], known), ...checkRewrite(route, path)]
+  return [
+    ...checkReferences(route.upstream, [...path, 'upstream'], known),
+    ...checkPathChange(route, 'rewrite', path),
+    ...checkPathChange(route, 'redirect', path),
+    ...checkAnswer(route, path)
+  ]
+}
+
+/** A route either forwards or redirects, and what changes a forwarded request has no place beside a redirect. */
+function checkAnswer(route: Tree, path: FaultPath): Fault[] {
+  if (route.redirect === undefined) {
+    if (route.upstream !== undefined) return []
+    return [value([...path, 'upstream'], found(undefined, 'an upstream, or a redirect in its place'))]
+  }
+  return ['upstream', 'rewrite', 'request', 'retry']
+    .filter((key) => route[key] !== undefined)
+    .map((key) => ({ path: [...path, key], at: 'key', message: `found ${key} beside redirect, expected one of them` }))
 }
 
 function checkReferences(upstream: unknown, path: FaultPath, known: readonly string[]): Fault[] {
@@ -75,16 +91,16 @@ function unknownUpstream(name: string, path: FaultPath, known: readonly string[]
   return [value(path, found(name, expected, known))]
 }
 
-function checkRewrite(route: Tree, path: FaultPath): Fault[] {
-  const rewrite = tree(route.rewrite)
-  const given = ['prefix', 'path', 'regex'].filter((key) => rewrite[key] !== undefined)
+function checkPathChange(route: Tree, key: 'rewrite' | 'redirect', path: FaultPath): Fault[] {
+  const change = tree(route[key])
+  const given = ['prefix', 'path', 'regex'].filter((name) => change[name] !== undefined)
   if (given.length > 1) {
-    return [value([...path, 'rewrite'], `found ${given.join(' and ')}, expected at most one of prefix, path and regex`)]
+    return [value([...path, key], `found ${given.join(' and ')}, expected at most one of prefix, path and regex`)]
   }
   const matched = tree(route.match).path
   if (given[0] === 'prefix' && tree(matched).regex !== undefined) {
-    const expected = 'a path match with a prefix; a regex match is rewritten by rewrite.path or rewrite.regex'
-    return [value([...path, 'rewrite', 'prefix'], found(rewrite.prefix, expected))]
+    const expected = `a path match with a prefix; a regex match is rewritten by ${key}.path or ${key}.regex`
+    return [value([...path, key, 'prefix'], found(change.prefix, expected))]
   }
   return []
 }

@@ -21,7 +21,7 @@ export { type GatewayEnv, parseEnv } from './env.ts'
 export type { ConfigFault } from './faults.ts'
 export { loadConfigFile } from './load.ts'
 export { parseOptions } from './parse.ts'
-export type { PathMatch, ValueMatch } from './route-schema.ts'
+export type { PathMatch, ValueMatch } from './route-values.ts'
 export type {
   GatewayConfig,
   GatewayOptions,

@@ -15,6 +15,8 @@ import { type Answer, type AnswerSource, isBodyless } from './answer/answer.ts'
 import { DirectAnswer } from './answer/direct-answer.ts'
 import { HookedAnswer } from './answer/hooked-answer.ts'
 import { sendInformation } from './answer/information.ts'
+import { answerRedirect } from './answer/redirect-answer.ts'
+import { type ClientView, schemeOf, viewOf } from './client-view.ts'
 import { awaitsContinue } from './expectation.ts'
 import { Deadlines } from './forwarding/deadlines.ts'
 import { Forwarding } from './forwarding/forwarding.ts'
@@ -27,7 +29,8 @@ import { GatewayExchange } from './gateway-exchange.ts'
 import { compileHashKey, type KeyReader } from './routing/hash-key.ts'
 import { parseHost } from './routing/host.ts'
 import { readTarget } from './routing/path.ts'
-import { compileRoute, type Route } from './routing/route.ts'
+import type { Redirect } from './routing/redirect.ts'
+import { type Branch, compileRoute, type Route } from './routing/route.ts'
 import { createRouteTable, type RouteTable } from './routing/route-table.ts'
 import type { ResponseHead } from './transport/index.ts'
 
@@ -96,8 +99,9 @@ export class Gateway implements ForwardingHooks {
   forward(exchange: GatewayExchange): void {
     const { matched, requestTarget, request } = exchange
     if (matched === undefined || requestTarget === undefined) return
-    const upstream = matched.choose()
-    if (upstream === undefined) throw new NoTargetError(matched.id)
+    const branch = matched.choose()
+    if (branch === undefined) throw new NoTargetError(matched.id)
+    const { upstream } = branch
     exchange.upstream = upstream.name
 
     const message = request.raw
@@ -108,7 +112,7 @@ export class Gateway implements ForwardingHooks {
     const outgoing = {
       method: request.method,
       path: matched.rewriteUrl?.(path, query) ?? path + query,
-      headers: this.requestHeaders(exchange, matched, body),
+      headers: this.requestHeaders(exchange, branch, body),
       host: hostFor(matched, exchange.host),
       body,
       expectContinue: large && awaitsContinue(message),
@@ -125,6 +129,14 @@ export class Gateway implements ForwardingHooks {
     sendInformation(reply.raw, status, filterResponseHeaders(headers, { chunked: false, length: false }))
   }
 
+  /** Answers an exchange whose route redirects. Throws BadHostError, BadPathError. */
+  redirect({ matched, requestTarget, host, request, reply }: GatewayExchange, redirect: Redirect): void {
+    if (requestTarget === undefined) return
+    const { path, query } = requestTarget
+    const pairs = ['location', redirect.locate(this.viewOf(request.raw, host), path, query)]
+    answerRedirect(reply, redirect.status, matched?.editResponse?.(pairs) ?? pairs)
+  }
+
   respond(exchange: GatewayExchange, source: AnswerSource): Answer {
     const { request, matched } = exchange
     const hooked = matched?.onion?.hasResponseHalf === true || this.isHooked(request)
@@ -139,7 +151,8 @@ export class Gateway implements ForwardingHooks {
     })
     if (matched === undefined) return pairs
     if (matched.reverse !== undefined) {
-      const client = host === '' ? '' : `${protocolOf(request.raw)}://${host}`
+      const { scheme, authority } = this.viewOf(request.raw, host)
+      const client = authority === '' ? '' : `${scheme}://${authority}`
       const origin = originOf(target ?? '')
       matched.reverse(pairs, { client, target: origin, host: hostFor(matched, host) ?? authorityOf(origin) })
     }
@@ -148,6 +161,10 @@ export class Gateway implements ForwardingHooks {
 
   close(): void {
     this.deadlines.close()
+  }
+
+  private viewOf(message: IncomingMessage, host: string): ClientView {
+    return viewOf(message, host, this.trust(message.socket.remoteAddress ?? '', 0))
   }
 
   private readonly clientAddress = (message: IncomingMessage): string => proxyAddr(message, this.trust) ?? ''
@@ -176,19 +193,19 @@ export class Gateway implements ForwardingHooks {
     })
   }
 
-  private requestHeaders(exchange: GatewayExchange, route: Route, body: RequestBody | undefined): string[] {
+  private requestHeaders(exchange: GatewayExchange, branch: Branch, body: RequestBody | undefined): string[] {
     const message = exchange.request.raw
     const peer = message.socket.remoteAddress ?? ''
     const pairs = buildRequestHeaders({
       message,
       peer,
       trusted: this.trust(peer, 0),
-      protocol: protocolOf(message),
+      protocol: schemeOf(message),
       host: exchange.host,
       chunked: body?.length === -1,
       extra: exchange.requestHeaders
     })
-    return route.editRequest?.(pairs) ?? pairs
+    return branch.editRequest?.(pairs) ?? pairs
   }
 }
 
@@ -206,8 +223,4 @@ function originOf(targetUrl: string): string {
 
 function authorityOf(url: string): string {
   return url.slice(url.indexOf('://') + 3)
-}
-
-function protocolOf({ socket }: IncomingMessage): 'http' | 'https' {
-  return 'encrypted' in socket && socket.encrypted === true ? 'https' : 'http'
 }

@@ -117,8 +117,11 @@ async function serveRoutes(fastify: FastifyInstance, config: GatewayConfig): Pro
 
   const method = supportMethods(fastify)
   const handler = (request: FastifyRequest, reply: FastifyReply) => {
-    if (request.exchange instanceof GatewayExchange) reply.from('/', seam.call)
-    else reply.callNotFound()
+    const { exchange } = request
+    const redirect = exchange instanceof GatewayExchange ? exchange.matched?.redirect : undefined
+    if (!(exchange instanceof GatewayExchange)) reply.callNotFound()
+    else if (redirect !== undefined) gateway.redirect(exchange, redirect)
+    else reply.from('/', seam.call)
   }
   // `decompress`: @fastify/compress would hand on a body without the coding that its header still names.
   const route = { method, exposeHeadRoute: false, decompress: false, config: { gateway: true }, handler } as const

@@ -11,8 +11,12 @@ import { compileQueryRules } from './query.ts'
  */
 export type UrlRewrite = (path: string, query: string) => string
 
-type Rewritable = Pick<RouteConfig, 'id' | 'match' | 'rewrite'> & { request: Pick<RouteConfig['request'], 'query'> }
-type PathRewrite = (path: string) => string
+/** A raw path made from another. */
+export type PathRewrite = (path: string) => string
+
+type Matched = Pick<RouteConfig, 'id' | 'match'>
+type Rewritable = Matched & Pick<RouteConfig, 'rewrite'> & { request: Pick<RouteConfig['request'], 'query'> }
+type PathChange = Pick<RouteConfig['rewrite'], 'prefix' | 'path' | 'regex'>
 
 export interface RewriteOptions {
   /** Path that the patterns of the route are relative to, as given to the route table. @default '' */
@@ -21,15 +25,19 @@ export interface RewriteOptions {
 
 /** Compiles what a route changes in path and query; `undefined` if that is nothing. */
 export function compileUrlRewrite(route: Rewritable, { mount = '' }: RewriteOptions = {}): UrlRewrite | undefined {
-  const rewritePath = compilePathRewrite(route, mount)
+  const rewritePath = compilePathRewrite(route, route.rewrite, mount)
   const editQuery = compileQueryRules(route.request.query)
   if (rewritePath === undefined) return editQuery && ((path, query) => path + editQuery(query))
   if (editQuery === undefined) return (path, query) => rewritePath(path) + query
   return (path, query) => rewritePath(path) + editQuery(query)
 }
 
-function compilePathRewrite(route: Rewritable, mount: string): PathRewrite | undefined {
-  const { path, prefix, regex } = route.rewrite
+/** Compiles a change of the path; `undefined` if there is none. */
+export function compilePathRewrite(
+  route: Matched,
+  { path, prefix, regex }: PathChange,
+  mount: string
+): PathRewrite | undefined {
   if (path !== undefined) {
     const replacement = compileLiteralPath(route.id, path)
     return () => replacement
@@ -45,7 +53,7 @@ function compilePathRewrite(route: Rewritable, mount: string): PathRewrite | und
  *
  * @see https://gateway-api.sigs.k8s.io/reference/spec/#httppathmodifier
  */
-function replacePrefix(route: Rewritable, replacement: string, mount: string): PathRewrite {
+function replacePrefix(route: Matched, replacement: string, mount: string): PathRewrite {
   const base = compileLiteralPath(route.id, replacement).replace(/\/$/, '')
   const segments = countSegments(matchedPrefix(route, mount))
   return (path) => base + afterSegments(path, segments) || '/'

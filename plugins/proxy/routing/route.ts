@@ -5,7 +5,14 @@ import type { UpstreamRuntime } from '../forwarding/types.ts'
 import { compileHeaderRules, type HeaderEdit } from '../rewriting/header-rules.ts'
 import { compileReverse, type ReverseRewrite } from '../rewriting/reverse-rewrite.ts'
 import { compileUrlRewrite, type UrlRewrite } from '../rewriting/rewrite-url.ts'
-import { createSplit } from './split.ts'
+import { compileRedirect, type Redirect } from './redirect.ts'
+import { createSplit, type Share } from './split.ts'
+
+/** An upstream as a route uses it. */
+export interface Branch extends Share {
+  readonly upstream: UpstreamRuntime
+  readonly editRequest: HeaderEdit | undefined
+}
 
 /** A route of the configuration, compiled: everything that can be worked out before a request comes. */
 export interface Route {
@@ -13,10 +20,11 @@ export interface Route {
   readonly config: RouteConfig
   readonly match: RouteConfig['match']
   readonly order: number | undefined
-  /** Draws the upstream of an exchange. */
-  choose(): UpstreamRuntime | undefined
+  /** Answers in place of an upstream. */
+  readonly redirect: Redirect | undefined
+  /** Draws the branch that an exchange takes. */
+  choose(): Branch | undefined
   readonly rewriteUrl: UrlRewrite | undefined
-  readonly editRequest: HeaderEdit | undefined
   readonly editResponse: HeaderEdit | undefined
   readonly reverse: ReverseRewrite | undefined
   /** Layers of the route; known once the application is ready. */
@@ -31,30 +39,47 @@ export function compileRoute(
   random: () => number
 ): Route {
   checkNames(config)
-  const split = createSplit(config.upstreams, random)
+  const branches = config.upstreams.flatMap((share) => compileBranch(share, config, upstreams))
   return {
     id: config.id,
     config,
     match: config.match,
     order: config.order,
-    choose: () => {
-      const name = split()
-      return name === undefined ? undefined : upstreams.get(name)
-    },
+    redirect: compileRedirect(config, mount),
+    choose: createSplit(branches, random),
     rewriteUrl: compileUrlRewrite(config, { mount }),
-    editRequest: compileHeaderRules(config.request.headers),
     editResponse: compileHeaderRules(config.response.headers),
     reverse: compileReverse(config, { mount }),
     onion: undefined
   }
 }
 
+function compileBranch(
+  { upstream, weight, request }: RouteConfig['upstreams'][number],
+  { request: { headers } }: RouteConfig,
+  upstreams: ReadonlyMap<string, UpstreamRuntime>
+): Branch[] {
+  const runtime = upstreams.get(upstream)
+  if (runtime === undefined) return []
+  const first = compileHeaderRules(headers)
+  const second = request === undefined ? undefined : compileHeaderRules(request.headers)
+  const both = first !== undefined && second !== undefined
+  const editRequest = both ? (pairs: readonly string[]) => second(first(pairs)) : (first ?? second)
+  return [{ weight, upstream: runtime, editRequest }]
+}
+
 /** What belongs to the connection or to the framing of a message is the gateway's, and no rule may touch it. */
 const RESERVED = ['connection', 'content-length', 'keep-alive', 'te', 'trailer', 'transfer-encoding', 'upgrade']
 
-function checkNames({ id, request, response }: RouteConfig): void {
+function checkNames({ id, upstreams, request, response }: RouteConfig): void {
+  const requestReserved = [...RESERVED, 'expect', 'host']
   const rules = [
-    { at: 'request.headers', edits: request.headers, reserved: [...RESERVED, 'expect', 'host'] },
+    { at: 'request.headers', edits: request.headers, reserved: requestReserved },
+    ...upstreams.flatMap(({ request }, i) =>
+      request === undefined
+        ? []
+        : [{ at: `upstream[${i}].request.headers`, edits: request.headers, reserved: requestReserved }]
+    ),
     { at: 'response.headers', edits: response.headers, reserved: RESERVED }
   ]
   for (const { at, edits, reserved } of rules) {

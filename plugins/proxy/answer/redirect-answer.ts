@@ -1,0 +1,20 @@
+import type { IncomingMessage } from 'node:http'
+import type { FastifyReply } from 'fastify'
+import { groupHeaders } from '../forwarding/response-headers.ts'
+
+/** Bytes of a request body that are read for nothing, so that the connection can be used again. */
+const MAX_DISCARDED = 65_536
+
+/** Answers without a body, by way of Fastify: hooks and layers see it as any other answer. */
+export function answerRedirect(reply: FastifyReply, status: number, pairs: readonly string[]): void {
+  for (const [name, value] of groupHeaders(pairs)) reply.header(name, value)
+  // Node.js reads on until the request is over; a client with much to send, or one that waits to be asked, had better stop.
+  if (leavesMuch(reply.request.raw)) reply.header('connection', 'close')
+  reply.code(status).send()
+}
+
+function leavesMuch({ complete, headers, httpVersionMajor }: IncomingMessage): boolean {
+  if (complete || httpVersionMajor !== 1) return false
+  if (headers.expect !== undefined || headers['transfer-encoding'] !== undefined) return true
+  return Number(headers['content-length'] ?? 0) > MAX_DISCARDED
+}
