@@ -10,14 +10,22 @@ export function fixture<T>(name: string): T {
 }
 
 /** A real HTTP target on a free port of 127.0.0.1, closed when the test ends. */
-export async function startTarget(t: TestContext, handler: RequestListener): Promise<{ url: string; server: Server }> {
+export async function startTarget(
+  t: TestContext,
+  handler: RequestListener
+): Promise<{ url: string; server: Server; sockets: Set<Socket> }> {
+  const sockets = new Set<Socket>()
   const server = createServer(handler)
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket)
+    socket.on('close', () => sockets.delete(socket))
+  })
   await listen(server)
   t.after(() => {
     server.closeAllConnections()
     server.close()
   })
-  return { url: `http://127.0.0.1:${portOf(server)}`, server }
+  return { url: `http://127.0.0.1:${portOf(server)}`, server, sockets }
 }
 
 /** A TCP target that does exactly what its script says, for answers that no HTTP server would give. */

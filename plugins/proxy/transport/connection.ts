@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import { BadResponseError, ConnectFailedError, ConnectTimeoutError, TargetClosedError } from '../../errors.ts'
+import { afterPoll, type Polled } from './after-poll.ts'
 import { ResponseParser } from './response-parser.ts'
 import type {
   BodySink,
@@ -9,6 +10,7 @@ import type {
   TransportHandler,
   TransportRequest
 } from './types.ts'
+import { outliveWriteFailure } from './write-failure.ts'
 
 /** What a connection needs of the pool that owns it. */
 export interface ConnectionOwner {
@@ -27,7 +29,7 @@ const CHUNKED_END = '0\r\n\r\n'
  * A connection is only reused after a message that was understood to its last byte, with nothing behind it; in every
  * other case it is destroyed, since bytes left over would be taken for the answer to somebody else's request.
  */
-export class Connection implements BodySink, TransportAttempt {
+export class Connection implements BodySink, TransportAttempt, Polled {
   /** When it became idle, in milliseconds of the pool's clock. */
   idleSince = 0
   /** Milliseconds the target said it keeps an idle connection, or -1. */
@@ -43,6 +45,8 @@ export class Connection implements BodySink, TransportAttempt {
   private failure: Error | undefined = undefined
   private connectTimer: NodeJS.Timeout | undefined = undefined
   private continueTimer: NodeJS.Timeout | undefined = undefined
+  /** The request waits for proof that the connection still stands. */
+  private checking = false
   private requestEnded = false
   private reusable = false
 
@@ -59,6 +63,7 @@ export class Connection implements BodySink, TransportAttempt {
       this.failure ??= error
     })
     socket.on('close', () => this.onClose())
+    outliveWriteFailure(socket, () => this.request?.body?.stop())
   }
 
   /** True when bytes of an answer may still be on their way, or the socket is gone. */
@@ -71,8 +76,12 @@ export class Connection implements BodySink, TransportAttempt {
     this.handler = handler
     this.requestEnded = false
     this.reusable = false
-    if (this.connected) this.send()
-    else if (request.connectTimeout > 0) {
+    if (this.connected) {
+      // What is sent on a connection that its target has just closed is lost, and nobody can tell whether it was seen;
+      // and what the target wrote before it was asked must not pass for the answer.
+      this.checking = true
+      afterPoll(this)
+    } else if (request.connectTimeout > 0) {
       this.connectTimer = setTimeout(() => {
         this.fail(new ConnectTimeoutError(request.connectTimeout))
       }, request.connectTimeout)
@@ -146,6 +155,13 @@ export class Connection implements BodySink, TransportAttempt {
     if (this.handler !== undefined) this.send()
   }
 
+  /** All news of the connection has been heard, and it still stands. */
+  onPolled(): void {
+    if (!this.checking || this.unusable) return
+    this.checking = false
+    this.send()
+  }
+
   private send(): void {
     const { request, handler, socket } = this
     if (request === undefined || handler === undefined) return
@@ -181,7 +197,7 @@ export class Connection implements BodySink, TransportAttempt {
   }
 
   private onRead(chunk: Buffer): void {
-    if (this.handler === undefined) {
+    if (this.handler === undefined || this.checking) {
       // Nobody asked: whatever this is, it must not become the answer to the next request.
       this.socket.destroy()
       return
@@ -223,7 +239,7 @@ export class Connection implements BodySink, TransportAttempt {
     this.owner.onClose(this)
     if (this.handler === undefined) return
     if (!this.connected) this.fail(new ConnectFailedError({ cause: this.failure }))
-    else if (this.served > 0 && this.parser.untouched) this.fail(stale(this.failure))
+    else if (this.served > 0 && (this.checking || this.parser.untouched)) this.fail(stale(this.failure))
     else this.fail(new TargetClosedError({ cause: this.failure }))
   }
 
