@@ -4,6 +4,7 @@ import { connect, type Socket } from 'node:net'
 import type { TestContext } from 'node:test'
 import Fastify, { type FastifyInstance } from 'fastify'
 import type { GatewayOptions } from '../plugins/config/index.ts'
+import type { Layer } from '../plugins/middleware/index.ts'
 import proxy from '../plugins/proxy/index.ts'
 import { portOf } from './helper.ts'
 
@@ -16,6 +17,9 @@ export interface GatewaySketch {
   /** Upstreams beside the one with the targets, which is called `users`. */
   more?: Record<string, UpstreamSketch>
   options?: Omit<GatewayOptions, 'upstreams' | 'routes'>
+  layers?: readonly Layer[]
+  /** Where the gateway listens. @default '127.0.0.1' */
+  host?: string
   /** Called before the gateway is registered. */
   prepare?: (app: FastifyInstance) => void
 }
@@ -31,17 +35,18 @@ export interface RunningGateway {
 export async function startGateway(
   t: TestContext,
   targets: UpstreamSketch['targets'],
-  { upstream = {}, route = {}, more = {}, options = {}, prepare }: GatewaySketch = {}
+  { upstream = {}, route = {}, more = {}, options = {}, layers = [], host = '127.0.0.1', prepare }: GatewaySketch = {}
 ): Promise<RunningGateway> {
   const app = Fastify({ forceCloseConnections: true })
   prepare?.(app)
   await app.register(proxy, {
     ...options,
+    layers,
     upstreams: { users: { targets, ...upstream }, ...more },
     routes: [{ id: 'all', match: { path: '/*' }, upstream: 'users', ...route }]
   })
   t.after(() => app.close())
-  await app.listen({ host: '127.0.0.1', port: 0 })
+  await app.listen({ host, port: 0 })
   const busy = () => app.balancers.get('users').targets.some(({ inFlight }) => inFlight !== 0)
   return { app, port: portOf(app.server), idle: () => eventually(() => !busy(), 'an attempt stays in flight') }
 }

@@ -21,7 +21,7 @@ import { awaitsContinue } from './expectation.ts'
 import { Deadlines } from './forwarding/deadlines.ts'
 import { Forwarding } from './forwarding/forwarding.ts'
 import { RequestBody } from './forwarding/request-body.ts'
-import { buildRequestHeaders } from './forwarding/request-headers.ts'
+import { buildRequestHeaders, peerAddress } from './forwarding/request-headers.ts'
 import { filterResponseHeaders } from './forwarding/response-headers.ts'
 import { isIdempotent } from './forwarding/retry-policy.ts'
 import type { ForwardingHooks, UpstreamRuntime } from './forwarding/types.ts'
@@ -195,7 +195,7 @@ export class Gateway implements ForwardingHooks {
 
   private requestHeaders(exchange: GatewayExchange, branch: Branch, body: RequestBody | undefined): string[] {
     const message = exchange.request.raw
-    const peer = message.socket.remoteAddress ?? ''
+    const peer = peerAddress(message)
     const pairs = buildRequestHeaders({
       message,
       peer,

@@ -4,7 +4,7 @@ import { BadHostError } from '../../errors.ts'
 /** What the headers for the target are made from. */
 export interface RequestHeaderInput {
   readonly message: IncomingMessage
-  /** Address of the peer, as its socket tells it. */
+  /** Address of the peer; empty if it has none. */
   readonly peer: string
   /** Whether the peer's own forwarding headers are believed. */
   readonly trusted: boolean
@@ -143,12 +143,20 @@ export function buildRequestHeaders(input: RequestHeaderInput): string[] {
     }
   }
 
-  pairs.push('x-forwarded-for', trusted ? join(forwardedFor, input.peer, ', ') : input.peer)
+  const addresses = trusted ? join(forwardedFor, input.peer, ', ') : input.peer
+  if (addresses !== '') pairs.push('x-forwarded-for', addresses)
   pairs.push('x-forwarded-proto', proto)
   if (host !== '') pairs.push('x-forwarded-host', host)
   pairs.push('via', join(via, VIA_SELF, ', '))
   if (extra !== undefined) pushExtra(pairs, extra)
   return pairs
+}
+
+/** The address of a peer; IPv4 as such, also from a socket for both families (RFC 4291, section 2.5.5.2). */
+export function peerAddress({ socket: { remoteAddress } }: IncomingMessage): string {
+  // Peers of a unix socket have none.
+  if (remoteAddress === undefined) return ''
+  return remoteAddress.startsWith('::ffff:') && remoteAddress.includes('.') ? remoteAddress.slice(7) : remoteAddress
 }
 
 /** Layers are code like any other: what they set is checked as Node would check it. Framing is not theirs to set. */
