@@ -10,12 +10,13 @@ import { type GatewayConfig, type GatewayEnv, parseEnv, parseOptions } from './p
 import demo from './plugins/demo/index.ts'
 import { NoRouteError } from './plugins/errors.ts'
 import { accessLog } from './plugins/middleware/index.ts'
-import proxy, { type ProxyOptions } from './plugins/proxy/index.ts'
+import proxy, { answerClientError, type ProxyOptions } from './plugins/proxy/index.ts'
 
 export type { Balancer, Strategy, StrategyFactory, Target } from './plugins/balancer/index.ts'
 export type { GatewayConfig, GatewayOptions } from './plugins/config/index.ts'
 export type { Exchange, Layer } from './plugins/middleware/index.ts'
 export { chain, compose } from './plugins/middleware/index.ts'
+export { answerClientError } from './plugins/proxy/index.ts'
 
 const knownStrategies = new StrategyRegistry().names
 
@@ -85,6 +86,7 @@ function serverOptions(
   return {
     logger: { level: env.logLevel, stream },
     logController: new FailureLog(),
+    clientErrorHandler: answerClientError,
     requestTimeout: server.requestTimeout,
     keepAliveTimeout: server.keepAliveTimeout,
     trustProxy: trustedProxies.length === 0 ? false : [...trustedProxies],

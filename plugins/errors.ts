@@ -12,6 +12,43 @@ export const BadHostError = createError<[string]>('FST_GATEWAY_BAD_HOST', 'Bad H
 /** The framing of the request body is ambiguous or broken. Args: what is wrong with it. */
 export const BadFramingError = createError<[string]>('FST_GATEWAY_BAD_FRAMING', 'Bad request framing: %s', 400)
 
+/** What a client sent is not an HTTP request. Args: what is wrong with it. */
+export const BadRequestError = createError<[string]>('FST_GATEWAY_BAD_REQUEST', 'Malformed request: %s', 400)
+
+/** The client did not send its request within the time it has for that. */
+export const RequestTimeoutError = createError('FST_GATEWAY_REQUEST_TIMEOUT', 'The request did not arrive in time', 408)
+
+/** Request line and headers are larger than the server takes. */
+export const HeadTooLargeError = createError('FST_GATEWAY_HEAD_TOO_LARGE', 'The head of the request is too large', 431)
+
+/** A chunked body comes with more extensions than bytes of content could need. */
+export const ChunkExtensionsTooLargeError = createError(
+  'FST_GATEWAY_CHUNK_EXTENSIONS_TOO_LARGE',
+  'The chunk extensions of the request are too large',
+  413
+)
+
+/** The client expects something else than `100-continue`. */
+export const ExpectationFailedError = createError(
+  'FST_GATEWAY_EXPECTATION_FAILED',
+  'Only 100-continue can be expected',
+  417
+)
+
+/** The method is not one that Node.js can read. Args: method. */
+export const MethodNotImplementedError = createError<[string]>(
+  'FST_GATEWAY_METHOD_NOT_IMPLEMENTED',
+  'Method %s is not implemented',
+  501
+)
+
+/** The request names a version of HTTP that the connection does not speak. */
+export const VersionNotSupportedError = createError(
+  'FST_GATEWAY_VERSION_NOT_SUPPORTED',
+  'This version of HTTP is not supported here',
+  505
+)
+
 /** The request body is larger than `server.bodyLimit`. Args: the limit in bytes. */
 export const BodyTooLargeError = createError<[number]>(
   'FST_GATEWAY_BODY_TOO_LARGE',

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
-import { type IncomingMessage, type RequestOptions, request as sendHttp } from 'node:http'
+import { type IncomingMessage, type RequestOptions, type Server, request as sendHttp } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import type { TestContext } from 'node:test'
-import Fastify, { type FastifyInstance } from 'fastify'
+import Fastify, { type FastifyHttpOptions, type FastifyInstance } from 'fastify'
 import type { GatewayOptions } from '../plugins/config/index.ts'
 import type { Layer } from '../plugins/middleware/index.ts'
 import proxy from '../plugins/proxy/index.ts'
@@ -20,6 +20,8 @@ export interface GatewaySketch {
   layers?: readonly Layer[]
   /** Where the gateway listens. @default '127.0.0.1' */
   host?: string
+  /** Options of the Fastify instance. */
+  server?: FastifyHttpOptions<Server>
   /** Called before the gateway is registered. */
   prepare?: (app: FastifyInstance) => void
 }
@@ -35,9 +37,18 @@ export interface RunningGateway {
 export async function startGateway(
   t: TestContext,
   targets: UpstreamSketch['targets'],
-  { upstream = {}, route = {}, more = {}, options = {}, layers = [], host = '127.0.0.1', prepare }: GatewaySketch = {}
+  {
+    upstream = {},
+    route = {},
+    more = {},
+    options = {},
+    layers = [],
+    host = '127.0.0.1',
+    server = {},
+    prepare
+  }: GatewaySketch = {}
 ): Promise<RunningGateway> {
-  const app = Fastify({ forceCloseConnections: true })
+  const app = Fastify({ forceCloseConnections: true, ...server })
   prepare?.(app)
   await app.register(proxy, {
     ...options,
@@ -56,9 +67,9 @@ export function foreignHook(app: FastifyInstance): void {
   app.addHook('onSend', async (_request, _reply, payload) => payload)
 }
 
-/** Waits until a condition holds, turn by turn of the event loop; rejects after 2 s. */
-export async function eventually(condition: () => boolean, otherwise: string): Promise<void> {
-  const end = performance.now() + 2_000
+/** Waits until a condition holds, turn by turn of the event loop; rejects after `limit` milliseconds. */
+export async function eventually(condition: () => boolean, otherwise: string, limit = 2_000): Promise<void> {
+  const end = performance.now() + limit
   while (!condition()) {
     if (performance.now() > end) throw new Error(otherwise)
     await new Promise((resolve) => setImmediate(resolve))

@@ -1,5 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance } from 'fastify'
+import { ExpectationFailedError } from '../errors.ts'
+import { refuseRequest } from './front/refusal.ts'
 
 /** Requests whose client still waits for 100 (Continue) before it sends the body. */
 const waiting = new WeakSet<IncomingMessage>()
@@ -18,6 +20,11 @@ export function continueOnRead(fastify: FastifyInstance): void {
   const { server } = fastify
   if (server.listenerCount('checkContinue') > 0) return
   server.on('checkContinue', (request, response) => {
+    // Node.js takes `100-continue` anywhere in the value for it.
+    if (request.headers.expect?.toLowerCase() !== '100-continue') {
+      refuseRequest(response, new ExpectationFailedError())
+      return
+    }
     const read = request._read
     waiting.add(request)
     request._read = (size) => {

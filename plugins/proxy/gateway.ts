@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http'
+import { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 import proxyAddr from '@fastify/proxy-addr'
 import type { FastifyReply, FastifyRequest } from 'fastify'
@@ -9,7 +9,8 @@ import {
   BadPathError,
   BodyTooLargeError,
   MethodNotAllowedError,
-  NoTargetError
+  NoTargetError,
+  VersionNotSupportedError
 } from '../errors.ts'
 import { type Answer, type AnswerSource, isBodyless } from './answer/answer.ts'
 import { DirectAnswer } from './answer/direct-answer.ts'
@@ -25,6 +26,7 @@ import { buildRequestHeaders, peerAddress } from './forwarding/request-headers.t
 import { filterResponseHeaders } from './forwarding/response-headers.ts'
 import { isIdempotent } from './forwarding/retry-policy.ts'
 import type { ForwardingHooks, UpstreamRuntime } from './forwarding/types.ts'
+import { ALLOWED_METHODS } from './front/refusal.ts'
 import { GatewayExchange } from './gateway-exchange.ts'
 import { compileHashKey, type KeyReader } from './routing/hash-key.ts'
 import { parseHost } from './routing/host.ts'
@@ -75,8 +77,12 @@ export class Gateway implements ForwardingHooks {
   /** The exchange of a request, or undefined when no route matches. Throws MethodNotAllowedError, BadPathError, BadHostError. */
   match(request: FastifyRequest, reply: FastifyReply): GatewayExchange | undefined {
     const message = request.raw
+    if (message.httpVersion !== '1.1') checkVersion(message, reply)
     // It would echo credentials and cookies back (RFC 9110, section 9.3.8).
-    if (request.method === 'TRACE') throw new MethodNotAllowedError(request.method)
+    if (request.method === 'TRACE') {
+      reply.header('allow', ALLOWED_METHODS)
+      throw new MethodNotAllowedError(request.method)
+    }
     const target = readTarget(message.url ?? '', request.method)
     if (typeof target === 'string') throw new BadPathError(target)
     const written = target.authority ?? message.headers.host ?? ''
@@ -207,6 +213,13 @@ export class Gateway implements ForwardingHooks {
     })
     return branch.editRequest?.(pairs) ?? pairs
   }
+}
+
+/** The parser of Node.js takes some more versions, in which it would see the same request as in 1.1. */
+function checkVersion(message: IncomingMessage, reply: FastifyReply): void {
+  if (message.httpVersion === '1.0' || !(message instanceof IncomingMessage)) return
+  reply.header('connection', 'close')
+  throw new VersionNotSupportedError()
 }
 
 function hostFor(route: Route, clientHost: string): string | undefined {

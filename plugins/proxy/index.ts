@@ -19,6 +19,7 @@ import { Hedging } from './forwarding/hedging.ts'
 import { RequestQueue } from './forwarding/request-queue.ts'
 import { RetryPolicy } from './forwarding/retry-policy.ts'
 import type { UpstreamRuntime } from './forwarding/types.ts'
+import { answerUnroutable } from './front/unroutable.ts'
 import { Gateway } from './gateway.ts'
 import { GatewayExchange } from './gateway-exchange.ts'
 import { createHookCheck } from './hook-check.ts'
@@ -114,6 +115,7 @@ async function serveRoutes(fastify: FastifyInstance, config: GatewayConfig): Pro
   fastify.addHook('onClose', async () => gateway.close())
 
   continueOnRead(fastify)
+  answerUnroutable(fastify)
 
   const method = supportMethods(fastify)
   const handler = (request: FastifyRequest, reply: FastifyReply) => {
@@ -183,3 +185,4 @@ function supportMethods(fastify: FastifyInstance): string[] {
 
 export default fp(proxy, { name: 'gateway-proxy', fastify: '5.x' })
 export type { Exchange } from '../middleware/index.ts'
+export { answerClientError } from './front/client-error.ts'

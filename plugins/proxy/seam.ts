@@ -1,4 +1,5 @@
 import type { FastifyReplyFromHooks, FastifyReplyFromOptions } from '@fastify/reply-from'
+import { awaitTurn, mustWait } from './front/turn.ts'
 import type { Gateway } from './gateway.ts'
 import { GatewayExchange } from './gateway-exchange.ts'
 
@@ -21,12 +22,9 @@ export function createSeam(
     request({ headers }: SeamRequest): void {
       const exchange = headers[kExchange]
       if (!(exchange instanceof GatewayExchange)) return
-      try {
-        gateway.forward(exchange)
-      } catch (error) {
-        exchange.error = error instanceof Error ? error : new Error(String(error))
-        exchange.reply.send(exchange.error)
-      }
+      const { request, reply } = exchange
+      if (mustWait(reply.raw)) awaitTurn(request.raw, reply.raw, () => forward(gateway, exchange))
+      else forward(gateway, exchange)
     },
     destroy
   }
@@ -42,5 +40,14 @@ export function createSeam(
     call: {
       rewriteRequestHeaders: (request) => Object.assign({}, { [kExchange]: request.exchange })
     }
+  }
+}
+
+function forward(gateway: Gateway, exchange: GatewayExchange): void {
+  try {
+    gateway.forward(exchange)
+  } catch (error) {
+    exchange.error = error instanceof Error ? error : new Error(String(error))
+    exchange.reply.send(exchange.error)
   }
 }

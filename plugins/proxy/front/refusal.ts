@@ -1,0 +1,53 @@
+import { type ServerResponse, STATUS_CODES } from 'node:http'
+import type { Http2ServerResponse } from 'node:http2'
+import type { Socket } from 'node:net'
+import type { FastifyError } from 'fastify'
+
+/** What a client whose method is refused may try instead; a 405 has to say (RFC 9110, section 15.5.6). */
+export const ALLOWED_METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'
+
+/** Milliseconds a client has to take its answer and close, while what it still sends is thrown away. */
+const LINGER = 500
+
+/**
+ * Answers with an error where there is no reply to do it, and closes. Closing while bytes of the client are unread would
+ * reset the connection, and the reset may overtake the answer (RFC 9112, section 9.6), so these are read first.
+ */
+export function refuse(socket: Socket, error: FastifyError): void {
+  if (!socket.writable) {
+    socket.destroy()
+    return
+  }
+  socket.end(render(error))
+  socket.resume()
+  const timer = setTimeout(() => socket.destroy(), LINGER)
+  socket.on('end', () => socket.destroySoon())
+  socket.on('close', () => clearTimeout(timer))
+}
+
+/** Answers with an error a request that has a response, but no reply of Fastify's. */
+export function refuseRequest(response: ServerResponse | Http2ServerResponse, error: FastifyError): void {
+  const body = renderBody(error)
+  response.statusCode = error.statusCode ?? 500
+  for (const [name, value] of Object.entries(headersOf(error, body))) response.setHeader(name, value)
+  response.end(body)
+}
+
+/** A whole answer as it goes to the socket. */
+export function render(error: FastifyError): string {
+  const { statusCode = 500 } = error
+  const body = renderBody(error)
+  const headers = { ...headersOf(error, body), date: new Date().toUTCString(), connection: 'close' }
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
+  return `HTTP/1.1 ${statusCode} ${STATUS_CODES[statusCode]}\r\n${lines.join('')}\r\n${body}`
+}
+
+function headersOf({ statusCode }: FastifyError, body: string): Record<string, string | number> {
+  const headers = { 'content-type': 'application/json; charset=utf-8', 'content-length': Buffer.byteLength(body) }
+  return statusCode === 405 ? { allow: ALLOWED_METHODS, ...headers } : headers
+}
+
+/** The body that Fastify gives errors. */
+function renderBody({ statusCode = 500, code, message }: FastifyError): string {
+  return JSON.stringify({ statusCode, code, error: STATUS_CODES[statusCode], message })
+}
