@@ -24,7 +24,8 @@ const CALL = new RegExp(
 export const sections: Record<string, () => Case[]> = {
   go: () => casesOf('go'),
   yarp: () => casesOf('yarp'),
-  nginx: () => casesOf('nginx')
+  nginx: () => casesOf('nginx'),
+  'gateway-api': () => [...casesOfRows('gateway-api'), ...casesOf('gateway-api')]
 }
 
 /** The page with its tables and counts as they must be. */
@@ -39,6 +40,17 @@ export function casesOf(name: string): Case[] {
   const files = readdirSync('test').filter((file) => new RegExp(`^conformance-${name}\\b.*\\.test\\.ts$`).test(file))
   const tested = files.sort().flatMap((file) => testedIn(file))
   return [...tested, ...leftOut(name)]
+}
+
+/** The cases of the fixture `NAME.json`, which has rows for each test of its suite. */
+function casesOfRows(name: string): Case[] {
+  const { tests } = fixture<{ tests: { test: string; behaviour: string; rows: { why?: string }[] }[] }>(`${name}.json`)
+  return tests.map(({ test, behaviour, rows }) => {
+    const why = rows.find((row) => row.why !== undefined)?.why ?? ''
+    const size = rows.length === 1 ? '1 row' : `${rows.length} rows`
+    const state = why === '' ? 'passes' : 'differs'
+    return { source: test, behaviour: `${behaviour} (${size})`, state, why, test: `conformance-${name}` }
+  })
 }
 
 function testedIn(file: string): Case[] {
