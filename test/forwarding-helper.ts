@@ -127,8 +127,11 @@ export class RawClient {
       this.text += text
     })
     this.socket.on('end', () => {
-      if (this.closed === 'no') this.closed = 'end'
-      this.socket.end()
+      // A reset right behind the last data is reported as an orderly end; writing tells them apart, even writing nothing.
+      this.socket.write('', (error) => {
+        if (this.closed === 'no') this.closed = error ? 'reset' : 'end'
+        this.socket.end()
+      })
     })
     this.socket.on('error', () => {
       this.closed = 'reset'

@@ -9,19 +9,20 @@ export class DirectAnswer implements Answer {
   private readonly source: AnswerSource
   /** Bytes still to come; negative when unknown. */
   private remaining: number
+  private begun = false
   private ended = false
   private draining = false
 
   constructor(source: AnswerSource) {
-    const { reply, head, pairs } = source
+    const { reply, head } = source
     this.source = source
     this.remaining = isBodyless(reply.request.method, head) ? 0 : head.length
-    const own = reply.getHeaders()
-    reply.hijack()
-    writeHead(reply.raw, head, mergeReplyHeaders(pairs, own))
+    // Where a body follows, it may be malformed from its first byte, and then an error can still be sent.
+    if (this.remaining === 0) this.begin()
   }
 
   write(chunk: Buffer): boolean {
+    if (!this.begun) this.begin()
     const { raw } = this.source.reply
     if (this.remaining === chunk.length) {
       this.ended = true
@@ -39,11 +40,13 @@ export class DirectAnswer implements Answer {
   }
 
   flush(): void {
+    if (!this.begun) this.begin()
     this.source.reply.raw.flushHeaders()
   }
 
   end(trailers: readonly string[]): void {
     if (this.ended) return
+    if (!this.begun) this.begin()
     this.ended = true
     const { raw } = this.source.reply
     if (trailers.length > 0) raw.addTrailers(toPairs(trailers))
@@ -51,8 +54,16 @@ export class DirectAnswer implements Answer {
   }
 
   fail(): boolean {
+    if (!this.begun) return false
     truncate(this.source.reply, this.source.head)
     return true
+  }
+
+  private begin(): void {
+    const { reply, head, pairs } = this.source
+    writeHead(reply.raw, head, mergeReplyHeaders(pairs, reply.getHeaders()))
+    reply.hijack()
+    this.begun = true
   }
 }
 

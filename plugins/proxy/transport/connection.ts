@@ -55,6 +55,8 @@ export class Connection implements BodySink, TransportAttempt, Polled {
     this.socket = socket
     this.parser = new ResponseParser(this)
     socket.setNoDelay(true)
+    // What the end of the target's side means is decided in onTargetEnd.
+    socket.allowHalfOpen = true
     socket.once(connectEvent, () => this.onConnect())
     socket.on('data', (chunk: Buffer) => this.onRead(chunk))
     socket.on('drain', () => this.onDrain())
@@ -205,14 +207,12 @@ export class Connection implements BodySink, TransportAttempt, Polled {
     let clean: boolean
     try {
       clean = this.parser.execute(chunk)
+      this.handler?.onReadEnd()
     } catch (error) {
       this.fail(error instanceof Error ? error : new BadResponseError(String(error)))
       return
     }
-    if (this.handler !== undefined) {
-      this.handler.onReadEnd()
-      return
-    }
+    if (this.handler !== undefined) return
     if (clean && this.reusable && !this.unusable) this.release()
     else this.socket.destroy()
   }
@@ -230,8 +230,16 @@ export class Connection implements BodySink, TransportAttempt, Polled {
   }
 
   private onTargetEnd(): void {
-    if (this.handler !== undefined && this.failure === undefined) this.parser.finish()
-    this.socket.destroy()
+    if (this.handler === undefined || !this.parser.untilClose) {
+      this.socket.destroy()
+      return
+    }
+    // A reset right behind the last data is reported as an orderly end. The system tells them apart when something is
+    // written, even if that is nothing.
+    this.socket.write('', (error) => {
+      if (!error && this.handler !== undefined) this.parser.finish()
+      this.socket.destroy()
+    })
   }
 
   private onClose(): void {

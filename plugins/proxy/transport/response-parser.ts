@@ -68,6 +68,11 @@ export class ResponseParser {
     return this.state === HEAD && this.held.length === 0 && this.informations === 0
   }
 
+  /** True within a body that ends with the connection. */
+  get untilClose(): boolean {
+    return this.state === UNTIL_CLOSE
+  }
+
   /** Takes what was read. Throws BadResponseError. Returns false when bytes follow the end of the message. */
   execute(input: Buffer): boolean {
     let data = input
@@ -84,11 +89,9 @@ export class ResponseParser {
     return true
   }
 
-  /** The target closed its side. Returns true when that was the proper end of the body. */
-  finish(): boolean {
-    if (this.state !== UNTIL_CLOSE) return false
-    this.end(NONE)
-    return true
+  /** The target closed its side, in order. */
+  finish(): void {
+    if (this.untilClose) this.end(NONE)
   }
 
   /** Consumes from `at`, returns where it stopped, or -1 when the rest is held back until more arrives. */
