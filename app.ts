@@ -60,7 +60,7 @@ export async function buildApp(
     app.server.once('close', () => clearInterval(sweep))
     done()
   })
-  await app.register(proxy, { config, layers: layersOf(parsed, {}) })
+  await app.register(proxy, { config, layers: layersOf(parsed, {}), closeTimeout: parsed.shutdownTimeout })
   return { app, env: parsed }
 }
 

@@ -80,6 +80,9 @@ export const RetryBudgetError = createError<[string, { cause: Error }]>(
   503
 )
 
+/** The gateway closes, and begins no tunnel any more. */
+export const ClosingError = createError('FST_GATEWAY_CLOSING', 'The gateway is closing', 503)
+
 /** No connection to the target: refused, unreachable, unresolved name, failed TLS handshake. */
 export const ConnectFailedError = createError('FST_GATEWAY_CONNECT_FAILED', 'The target could not be reached', 502)
 

@@ -92,6 +92,7 @@ test('a route has its defaults', () => {
       rewrite: { host: 'preserve', reverse: false },
       request: { headers: none, query: none },
       response: { headers: none },
+      upgrade: true,
       retry: { idempotencyKey: false },
       middleware: [],
       order: undefined

@@ -23,6 +23,7 @@ export function route(sketch: RouteSketch = {}): RouteConfig {
     rewrite: { host: 'preserve', reverse: false, ...sketch.rewrite },
     request: { headers: rules(sketch.request?.headers), query: rules(sketch.request?.query) },
     response: { headers: rules(sketch.response?.headers) },
+    upgrade: true,
     retry: { idempotencyKey: false },
     middleware: [],
     order: sketch.order

@@ -213,3 +213,27 @@ test('garbage is refused at its first byte, not when a line is complete', () => 
   assert.throws(() => parse(bytes('X')), BadResponseError)
   assert.throws(() => parse(bytes('HTTP/2')), BadResponseError)
 })
+
+test('a 101 that was asked for ends what is parsed, wherever its head is split', () => {
+  const head = 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: foo\r\nConnection: Upgrade\r\n\r\n'
+  const text = `${INFORMATION}${head}\x88\x02HTTP/1.1 200 OK\r\n\r\n`
+  const expected = {
+    status: 101,
+    reason: 'Switching Protocols',
+    headers: ['Upgrade', 'foo', 'Connection', 'Upgrade'],
+    early: '\x88\x02HTTP/1.1 200 OK\r\n\r\n',
+    ended: false,
+    excess: false
+  }
+
+  for (let at = 1; at < INFORMATION.length + head.length; at++) {
+    const parsed = parse(bytes(text), { upgradable: true, splits: [at] })
+    assert.deepEqual({ ...parsed, ...expected }, parsed)
+  }
+})
+
+test('HTTP/1.0 switches to nothing', () => {
+  const text = 'HTTP/1.0 101 Switching Protocols\r\nUpgrade: foo\r\nConnection: Upgrade\r\n\r\n'
+
+  assert.throws(() => parse(bytes(text), { upgradable: true }), BadResponseError)
+})

@@ -109,6 +109,9 @@ const route = mapping({
   rewrite: rewrite.prefault({}).describe('What to change in path and host.'),
   request: request.prefault({}).describe('What to change in the request.'),
   response: response.prefault({}).describe('What to change in the response.'),
+  upgrade: flag()
+    .prefault(true)
+    .describe('Whether clients may switch to another protocol, such as WebSocket; if not, their wish is ignored.'),
   retry: mapping({
     idempotencyKey: flag()
       .prefault(false)

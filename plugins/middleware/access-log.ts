@@ -33,8 +33,9 @@ function fields(exchange: Exchange) {
     target: exchange.target,
     method: request.method,
     url: request.raw.url,
-    status: error instanceof ClientClosedError ? 499 : reply.raw.statusCode,
+    status: statusOf(exchange),
     bytes: exchange.bytes || plainLength(exchange),
+    receivedBytes: reply.raw.statusCode === 101 ? exchange.receivedBytes : undefined,
     totalTime: round(totalTime),
     targetTime: round(exchange.targetTime),
     gatewayTime: round(Math.max(0, totalTime - exchange.targetTime)),
@@ -42,6 +43,12 @@ function fields(exchange: Exchange) {
     requestId: exchange.requestId,
     error: codeOf(error)
   }
+}
+
+// The client of a tunnel has had its answer, however it leaves.
+function statusOf({ reply, error }: Exchange): number {
+  const { statusCode } = reply.raw
+  return error instanceof ClientClosedError && statusCode !== 101 ? 499 : statusCode
 }
 
 // What the gateway answers by itself is not counted on its way, and sent in one piece.

@@ -17,6 +17,8 @@ export class Exchange {
   attempts = 0
   /** Bytes of the response body handed to the client so far. */
   bytes = 0
+  /** Bytes that the client has sent so far through a tunnel, after an upgrade. */
+  receivedBytes = 0
   /** Milliseconds spent with targets, over all attempts: from the choice of a target to its last byte. */
   targetTime = 0
   /** What ended the exchange early: an error answered by the gateway, or the client that left. */

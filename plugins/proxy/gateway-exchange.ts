@@ -2,6 +2,7 @@ import { Exchange } from '../middleware/index.ts'
 import type { Forwarding } from './forwarding/forwarding.ts'
 import type { RequestTarget } from './routing/path.ts'
 import type { Route } from './routing/route.ts'
+import type { PendingUpgrade } from './upgrade/listener.ts'
 
 /** An exchange on one of the gateway's routes. */
 export class GatewayExchange extends Exchange {
@@ -11,5 +12,7 @@ export class GatewayExchange extends Exchange {
   requestTarget: RequestTarget | undefined = undefined
   /** The host the client asked for, as it wrote it. */
   host = ''
+  /** What the request asks to switch to; undefined for an ordinary one. */
+  upgrade: PendingUpgrade | undefined = undefined
   forwarding: Forwarding | undefined = undefined
 }

@@ -1,5 +1,5 @@
 import { IncomingMessage } from 'node:http'
-import { Readable } from 'node:stream'
+import { type Duplex, Readable } from 'node:stream'
 import proxyAddr from '@fastify/proxy-addr'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { GatewayConfig } from '../config/index.ts'
@@ -19,6 +19,7 @@ import { sendInformation } from './answer/information.ts'
 import { answerRedirect } from './answer/redirect-answer.ts'
 import { type ClientView, schemeOf, viewOf } from './client-view.ts'
 import { awaitsContinue } from './expectation.ts'
+import type { Attempt } from './forwarding/attempt.ts'
 import { Deadlines } from './forwarding/deadlines.ts'
 import { Forwarding } from './forwarding/forwarding.ts'
 import { RequestBody } from './forwarding/request-body.ts'
@@ -35,6 +36,7 @@ import type { Redirect } from './routing/redirect.ts'
 import { type Branch, compileRoute, type Route } from './routing/route.ts'
 import { createRouteTable, type RouteTable } from './routing/route-table.ts'
 import type { ResponseHead } from './transport/index.ts'
+import { Upgrades } from './upgrade/upgrades.ts'
 
 /** What the gateway needs from outside. */
 export interface GatewaySetup {
@@ -53,6 +55,7 @@ type TrustCheck = (address: string, hop: number) => boolean
 /** The routes of one scope at work: finds the route of a request, and carries the exchange to its upstream. */
 export class Gateway implements ForwardingHooks {
   readonly routes: readonly Route[]
+  readonly upgrades: Upgrades
 
   private readonly table: RouteTable<Route>
   private readonly deadlines: Deadlines
@@ -65,6 +68,7 @@ export class Gateway implements ForwardingHooks {
     this.routes = config.routes.map((route) => compileRoute(route, upstreams, mount, random))
     this.table = createRouteTable(this.routes, { mount })
     this.deadlines = new Deadlines(now)
+    this.upgrades = new Upgrades(this.deadlines)
     this.trust = proxyAddr.compile([...config.trustedProxies])
     this.bodyLimit = config.server.bodyLimit
     this.isHooked = isHooked
@@ -101,6 +105,14 @@ export class Gateway implements ForwardingHooks {
     return exchange
   }
 
+  /** Whether a route matches, for those who must know before Fastify has routed the request. */
+  claims({ headers, method = '', url = '' }: IncomingMessage): boolean {
+    const target = readTarget(url, method)
+    if (typeof target === 'string') return false
+    const host = parseHost(target.authority ?? headers.host ?? '')
+    return host !== undefined && this.table.find(method, host, target.match, headers, target.query) !== undefined
+  }
+
   /** Sends the exchange on its way. Throws when it cannot even be begun. */
   forward(exchange: GatewayExchange): void {
     const { matched, requestTarget, request } = exchange
@@ -112,6 +124,8 @@ export class Gateway implements ForwardingHooks {
 
     const message = request.raw
     const { path, query } = requestTarget
+    // Looked up by the header, since hardly any request has it.
+    if (message.headers.upgrade !== undefined) exchange.upgrade = this.upgrades.read(message, matched.config.upgrade)
     const body = this.readBody(exchange, upstream)
     // A small body is here sooner than the target's word that it wants it.
     const large = body !== undefined && (body.length < 0 || body.length > upstream.retry.bodyLimit)
@@ -122,6 +136,7 @@ export class Gateway implements ForwardingHooks {
       host: hostFor(matched, exchange.host),
       body,
       expectContinue: large && awaitsContinue(message),
+      upgrade: exchange.upgrade?.protocols,
       idempotent:
         isIdempotent(request.method) ||
         (matched.config.retry.idempotencyKey && message.headers['idempotency-key'] !== undefined),
@@ -149,11 +164,23 @@ export class Gateway implements ForwardingHooks {
     return hooked ? new HookedAnswer(source) : new DirectAnswer(source)
   }
 
+  switchProtocols(attempt: Attempt, head: ResponseHead, socket: Duplex, early: Buffer): void {
+    const { exchange, upstream } = attempt.owner
+    this.upgrades.open(exchange, {
+      head,
+      pairs: this.responseHeaders(exchange, head),
+      socket,
+      early,
+      idle: upstream.timeouts.idle,
+      onRelease: () => attempt.end('neutral')
+    })
+  }
+
   responseHeaders({ matched, request, host, target }: GatewayExchange, head: ResponseHead): string[] {
     const bodyless = isBodyless(request.method, head)
     const pairs = filterResponseHeaders(head.headers, {
       chunked: !bodyless && head.length < 0 && request.raw.httpVersion !== '1.0',
-      length: head.status !== 204
+      length: head.status !== 204 && head.status !== 101
     })
     if (matched === undefined) return pairs
     if (matched.reverse !== undefined) {

@@ -26,6 +26,7 @@ import { createHookCheck } from './hook-check.ts'
 import { mountPoints } from './routing/mount-points.ts'
 import { createSeam } from './seam.ts'
 import { Http1Transport } from './transport/index.ts'
+import { serveUpgrades } from './upgrade/serve-upgrades.ts'
 
 /** Options of the proxy: the configuration, and what only code can give. */
 export interface ProxyOptions extends GatewayOptions {
@@ -35,6 +36,8 @@ export interface ProxyOptions extends GatewayOptions {
   layers?: readonly Layer[]
   /** Strategies beside the built-in ones. @default [] */
   strategies?: readonly StrategyFactory[]
+  /** Milliseconds that tunnels, such as WebSockets, get for their closing handshake when the app closes. @default 5000 */
+  closeTimeout?: number
   /** A configuration that was parsed already; upstreams, routes and the rest are not looked at then. */
   config?: GatewayConfig
 }
@@ -48,7 +51,7 @@ const CONTENT_TYPE = /^[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+\s*(?:;|$)/
  * scope has none. Throws InvalidConfigError and what the balancers throw, at boot.
  */
 const proxy: FastifyPluginAsync<ProxyOptions> = async (fastify, options) => {
-  const { prefix, layers = [], strategies = [] } = options
+  const { prefix, layers = [], strategies = [], closeTimeout = 5_000 } = options
   const bringsUpstreams = options.config !== undefined || options.upstreams !== undefined
   // A gateway that brings no upstreams of its own uses those of the scopes around it.
   const shares = bringsUpstreams ? Object.hasOwn(fastify, 'balancers') : fastify.hasDecorator('balancers')
@@ -63,7 +66,9 @@ const proxy: FastifyPluginAsync<ProxyOptions> = async (fastify, options) => {
   for (const [name, upstream] of Object.entries(config.upstreams)) {
     if (own.has(name) || !shared.has(name)) fastify.balancers.add(name, upstream)
   }
-  await fastify.register(async (inner: FastifyInstance) => serveRoutes(inner, config), { prefix: prefix ?? '' })
+  await fastify.register(async (inner: FastifyInstance) => serveRoutes(inner, config, closeTimeout), {
+    prefix: prefix ?? ''
+  })
 }
 
 function readConfig(options: ProxyOptions, shared: ReadonlySet<string>): GatewayConfig {
@@ -78,7 +83,7 @@ function readConfig(options: ProxyOptions, shared: ReadonlySet<string>): Gateway
 }
 
 /** Everything below lives in a scope of its own: routes, hooks and body handling touch nothing else of the app. */
-async function serveRoutes(fastify: FastifyInstance, config: GatewayConfig): Promise<void> {
+async function serveRoutes(fastify: FastifyInstance, config: GatewayConfig, closeTimeout: number): Promise<void> {
   const now = () => performance.now()
   const upstreams = new Map<string, UpstreamRuntime>()
   for (const [name, { timeouts, retry, queue, hedge, tls }] of Object.entries(config.upstreams)) {
@@ -124,6 +129,10 @@ async function serveRoutes(fastify: FastifyInstance, config: GatewayConfig): Pro
     if (!(exchange instanceof GatewayExchange)) reply.callNotFound()
     else if (redirect !== undefined) gateway.redirect(exchange, redirect)
     else reply.from('/', seam.call)
+  }
+  const { upgrades } = gateway
+  if (config.routes.some(({ upgrade }) => upgrade)) {
+    serveUpgrades(fastify, { upgrades, claims: (message) => gateway.claims(message), handler, limit: closeTimeout })
   }
   // `decompress`: @fastify/compress would hand on a body without the coding that its header still names.
   const route = { method, exposeHeadRoute: false, decompress: false, config: { gateway: true }, handler } as const

@@ -1,5 +1,6 @@
 import type { FastifyReply } from 'fastify'
 import type { ResponseHead } from '../transport/index.ts'
+import { reset } from './reset.ts'
 
 /** A response on its way to the client. */
 export interface Answer {
@@ -35,6 +36,6 @@ export function isBodyless(method: string, head: ResponseHead): boolean {
  */
 export function truncate({ raw, request }: FastifyReply, head: ResponseHead): void {
   const endsWithConnection = head.length < 0 && request.raw.httpVersion === '1.0'
-  if (endsWithConnection && typeof raw.socket?.resetAndDestroy === 'function') raw.socket.resetAndDestroy()
+  if (endsWithConnection && raw.socket !== null) reset(raw.socket)
   raw.destroy()
 }

@@ -71,7 +71,7 @@ export class DirectAnswer implements Answer {
  * A flat list goes to the socket as it is, names that occur again included. Once headers were set one by one, as
  * inject() does before anybody else, Node keeps only the last of them, so repeated names are set as lists.
  */
-function writeHead(raw: ServerResponse, head: ResponseHead, pairs: string[]): void {
+export function writeHead(raw: ServerResponse, head: ResponseHead, pairs: string[]): void {
   if (raw.socket instanceof Socket && raw.getHeaderNames().length === 0) {
     raw.writeHead(head.status, head.reason, pairs)
     return

@@ -20,6 +20,7 @@ const NO_HEAD: ResponseHead = { status: 0, reason: '', headers: [], length: 0 }
  * each phase has its own.
  */
 export class Attempt implements TransportHandler, AnswerSource {
+  readonly owner: AttemptOwner
   readonly target: Target
   readonly fresh: boolean
   /** Bytes may have reached the target. */
@@ -32,7 +33,6 @@ export class Attempt implements TransportHandler, AnswerSource {
   head = NO_HEAD
   pairs: string[] = []
 
-  private readonly owner: AttemptOwner
   private handle: TransportAttempt | undefined = undefined
   private answer: Answer | undefined = undefined
   private phase = CONNECTING
@@ -65,7 +65,7 @@ export class Attempt implements TransportHandler, AnswerSource {
         body,
         connectTimeout: upstream.timeouts.connect,
         fresh: this.fresh,
-        upgrade: undefined,
+        upgrade: request.upgrade,
         expectContinue: request.expectContinue
       },
       this
@@ -112,6 +112,10 @@ export class Attempt implements TransportHandler, AnswerSource {
 
   onUpgrade(head: ResponseHead, socket: Duplex, early: Buffer): void {
     this.handle = undefined
+    // To the balancer, the attempt has succeeded now, and not when its tunnel ends; that only keeps the place.
+    const { balancer } = this.owner.upstream
+    balancer.release(this.target, 'success')
+    balancer.acquire(this.target)
     this.owner.onAttemptUpgrade(this, head, socket, early)
   }
 

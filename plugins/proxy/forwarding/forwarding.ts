@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream'
 import type { Outcome, PickContext, Target } from '../../balancer/index.ts'
 import type { RetryCondition } from '../../config/index.ts'
 import {
@@ -106,8 +107,14 @@ export class Forwarding implements AttemptOwner, Expiring, PickContext, Waiter {
     return this.answer
   }
 
-  /** Never comes, since no request asks for it yet. */
-  onAttemptUpgrade(): void {}
+  onAttemptUpgrade(attempt: Attempt, head: ResponseHead, socket: Duplex, early: Buffer): void {
+    this.settleOn(attempt)
+    // From here on, time and the end are the tunnel's business.
+    this.attempt = undefined
+    this.close()
+    this.deadlines.delete(this)
+    this.hooks.switchProtocols(attempt, head, socket, early)
+  }
 
   onAttemptEnd(): void {
     this.attempt = undefined
@@ -222,7 +229,9 @@ export class Forwarding implements AttemptOwner, Expiring, PickContext, Waiter {
 
   /** Plans a second attempt for when the first takes longer than nearly all others did. */
   private planHedge(hedging: Hedging): void {
-    const delay = this.request.idempotent ? hedging.delay() : undefined
+    // Two handshakes could open two sessions, of which one is cut at once.
+    const hedged = this.request.idempotent && this.request.upgrade === undefined
+    const delay = hedged ? hedging.delay() : undefined
     if (delay === undefined) return
     clearTimeout(this.timer)
     this.timer = setTimeout(() => this.startHedge(), delay)

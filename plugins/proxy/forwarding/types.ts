@@ -34,6 +34,8 @@ export interface OutgoingRequest {
   readonly body: RequestBody | undefined
   /** Ask the target for 100 (Continue) before the body is sent. */
   readonly expectContinue: boolean
+  /** What to ask the target to switch to; undefined for an ordinary request. */
+  readonly upgrade: string | undefined
   /** Doing it twice is the same as doing it once, by its method or by what the client promises. */
   readonly idempotent: boolean
   /** What a keyed strategy hashes. */
@@ -46,6 +48,8 @@ export interface ForwardingHooks {
   inform(exchange: GatewayExchange, status: number, headers: readonly string[]): void
   /** The response of the target is chosen: begins the answer. */
   respond(exchange: GatewayExchange, source: AnswerSource): Answer
+  /** The target has switched protocols, as was asked for; the attempt lasts as long as the tunnel. */
+  switchProtocols(attempt: Attempt, head: ResponseHead, socket: Duplex, early: Buffer): void
   /** Headers for the client, made from those of the target. */
   responseHeaders(exchange: GatewayExchange, head: ResponseHead): string[]
 }

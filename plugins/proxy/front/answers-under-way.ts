@@ -12,7 +12,7 @@ export function afterAnswers(socket: Socket, then: (unfinished: ServerResponse |
 }
 
 /** The response whose turn it is on a connection. Node.js knows it, but has no public name for it. */
-function responseOf(socket: Socket): ServerResponse | undefined {
+export function responseOf(socket: Socket): ServerResponse | undefined {
   const message: unknown = Reflect.get(socket, '_httpMessage')
   return message instanceof ServerResponse ? message : undefined
 }

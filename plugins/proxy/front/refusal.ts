@@ -18,7 +18,13 @@ export function refuse(socket: Socket, error: FastifyError): void {
     socket.destroy()
     return
   }
-  socket.end(render(error))
+  socket.write(render(error))
+  closeInPeace(socket)
+}
+
+/** Closes a connection on which everything is said. */
+export function closeInPeace(socket: Socket): void {
+  socket.end()
   socket.resume()
   const timer = setTimeout(() => socket.destroy(), LINGER)
   socket.on('end', () => socket.destroySoon())

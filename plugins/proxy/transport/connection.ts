@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import { BadResponseError, ConnectFailedError, ConnectTimeoutError, TargetClosedError } from '../../errors.ts'
 import { afterPoll, type Polled } from './after-poll.ts'
 import { ResponseParser } from './response-parser.ts'
+import { switchedTo } from './switching.ts'
 import type {
   BodySink,
   ResponseHead,
@@ -16,6 +17,7 @@ import { outliveWriteFailure } from './write-failure.ts'
 export interface ConnectionOwner {
   /** The connection is free for another request. */
   onFree(connection: Connection): void
+  /** The connection is closed, or serves another protocol from now on. */
   onClose(connection: Connection): void
 }
 
@@ -49,6 +51,16 @@ export class Connection implements BodySink, TransportAttempt, Polled {
   private checking = false
   private requestEnded = false
   private reusable = false
+  private switched = false
+  private readonly listeners = {
+    data: (chunk: Buffer) => this.onRead(chunk),
+    drain: () => this.onDrain(),
+    end: () => this.onTargetEnd(),
+    error: (error: Error) => {
+      this.failure ??= error
+    },
+    close: () => this.onClose()
+  }
 
   constructor(owner: ConnectionOwner, socket: Socket, connectEvent: 'connect' | 'secureConnect') {
     this.owner = owner
@@ -58,13 +70,8 @@ export class Connection implements BodySink, TransportAttempt, Polled {
     // What the end of the target's side means is decided in onTargetEnd.
     socket.allowHalfOpen = true
     socket.once(connectEvent, () => this.onConnect())
-    socket.on('data', (chunk: Buffer) => this.onRead(chunk))
-    socket.on('drain', () => this.onDrain())
-    socket.on('end', () => this.onTargetEnd())
-    socket.on('error', (error) => {
-      this.failure ??= error
-    })
-    socket.on('close', () => this.onClose())
+    const { data, drain, end, error, close } = this.listeners
+    socket.on('data', data).on('drain', drain).on('end', end).on('error', error).on('close', close)
     outliveWriteFailure(socket, () => this.request?.body?.stop())
   }
 
@@ -137,6 +144,21 @@ export class Connection implements BodySink, TransportAttempt, Polled {
     this.handler?.onHead(head)
   }
 
+  /** Hands the socket over: from here on it is neither the pool's nor a connection of HTTP. */
+  onUpgrade(head: ResponseHead, early: Buffer): void {
+    const { handler, request, socket } = this
+    if (switchedTo(request?.upgrade ?? '', head.headers) === undefined) {
+      throw new BadResponseError('101 to a protocol that was not asked for')
+    }
+    this.switched = true
+    const { data, drain, end, error, close } = this.listeners
+    socket.off('data', data).off('drain', drain).off('end', end).off('error', error).off('close', close)
+    socket.pause()
+    this.detach()
+    this.owner.onClose(this)
+    handler?.onUpgrade(head, socket, early)
+  }
+
   onBody(chunk: Buffer): void {
     if (this.handler?.onData(chunk) === false) this.socket.pause()
   }
@@ -168,9 +190,10 @@ export class Connection implements BodySink, TransportAttempt, Polled {
     const { request, handler, socket } = this
     if (request === undefined || handler === undefined) return
     const { body } = request
-    this.parser.begin(request.method)
+    this.parser.begin(request.method, request.upgrade !== undefined)
     handler.onSent()
     let head = `${request.method} ${request.path} HTTP/1.1\r\n${fieldLines(request.headers)}`
+    if (request.upgrade !== undefined) head += `connection: upgrade\r\nupgrade: ${request.upgrade}\r\n`
     if (body !== undefined) {
       head += body.length === -1 ? 'transfer-encoding: chunked\r\n' : `content-length: ${body.length}\r\n`
     }
@@ -212,7 +235,7 @@ export class Connection implements BodySink, TransportAttempt, Polled {
       this.fail(error instanceof Error ? error : new BadResponseError(String(error)))
       return
     }
-    if (this.handler !== undefined) return
+    if (this.switched || this.handler !== undefined) return
     if (clean && this.reusable && !this.unusable) this.release()
     else this.socket.destroy()
   }

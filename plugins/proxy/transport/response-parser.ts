@@ -7,6 +7,8 @@ import type { ResponseHead } from './types.ts'
 export interface ParserEvents {
   onInformation(status: number, headers: string[]): void
   onHead(head: ResponseHead): void
+  /** A 101, where it was expected; `early` is what has arrived behind it. Nothing more is parsed. */
+  onUpgrade(head: ResponseHead, early: Buffer): void
   onBody(chunk: Buffer): void
   onMessageEnd(trailers: string[]): void
 }
@@ -46,6 +48,7 @@ export class ResponseParser {
   private readonly events: ParserEvents
   private state = IDLE
   private bodyless = false
+  private upgradable = false
   private held: Buffer = EMPTY
   private remaining = 0
   private informations = 0
@@ -54,10 +57,11 @@ export class ResponseParser {
     this.events = events
   }
 
-  /** Expects the response to a request with this method. */
-  begin(method: string): void {
+  /** Expects the response to a request with this method, which may have asked for another protocol. */
+  begin(method: string, upgradable = false): void {
     this.state = HEAD
     this.bodyless = method === 'HEAD'
+    this.upgradable = upgradable
     this.held = EMPTY
     this.informations = 0
     this.keepAliveHint = -1
@@ -127,18 +131,25 @@ export class ResponseParser {
     const statusLine = lineEnd < 0 ? text : text.slice(0, lineEnd)
     const status = readStatus(statusLine)
     const fields = readFields(text, lineEnd < 0 ? text.length : lineEnd + 2)
+    const minor = statusLine.charCodeAt(7) - 48
+    const reason = statusLine.slice(13)
+    if (status === 101) {
+      if (!this.upgradable) throw new BadResponseError('101 without a request to upgrade')
+      if (minor === 0) throw new BadResponseError('101 in HTTP/1.0')
+      this.state = IDLE
+      this.events.onUpgrade({ status, reason, headers: fields.headers, length: 0 }, data.subarray(end + 4))
+      return data.length
+    }
     if (status < 200) {
-      if (status === 101) throw new BadResponseError('101 without a request to upgrade')
       if (++this.informations > MAX_INFORMATION) throw new BadResponseError('too many informational responses')
       this.events.onInformation(status, fields.headers)
       return end + 4
     }
 
-    const minor = statusLine.charCodeAt(7) - 48
     const length = this.bodyLength(status, minor, fields.contentLength, fields.transferEncoding)
     this.keepAliveHint = fields.keepAliveHint
     this.reusable = length !== -2 && !fields.close && (minor === 1 || fields.keepAlive)
-    this.events.onHead({ status, reason: statusLine.slice(13), headers: fields.headers, length })
+    this.events.onHead({ status, reason, headers: fields.headers, length })
     if (length === 0) this.end(NONE)
     else {
       this.remaining = length
