@@ -55,12 +55,12 @@ export class Direction {
     const { source, sink } = this
     if (source.readableEnded) {
       if (early.length > 0) this.onData(early)
-      this.onEnd()
+      this.checkEnd()
       return
     }
     if (early.length > 0) source.unshift(early)
     source.on('data', (chunk: Buffer) => this.onData(chunk))
-    source.on('end', () => this.onEnd())
+    source.on('end', () => this.checkEnd())
     sink.on('drain', () => source.resume())
     source.resume()
   }
@@ -101,6 +101,19 @@ export class Direction {
     // What has just ended may have been a close frame of the source's own.
     if (this.frames?.closed !== true) this.sink.write(goingAwayFrame(this.masked))
     this.source.resume()
+  }
+
+  /**
+   * A reset right behind the last data is reported as an orderly end. The system tells them apart when something is
+   * written, even if that is nothing; where something waits to be written already, that will tell.
+   */
+  private checkEnd(): void {
+    const { source } = this
+    if (!source.writable || source.writableLength > 0) this.onEnd()
+    else
+      source.write('', (error) => {
+        if (!error) this.onEnd()
+      })
   }
 
   private onEnd(): void {
