@@ -16,7 +16,7 @@ import type { GatewayExchange } from '../gateway-exchange.ts'
 import { isStale, isUnprocessed, type ResponseHead } from '../transport/index.ts'
 import { Attempt } from './attempt.ts'
 import type { Deadlines, Expiring } from './deadlines.ts'
-import type { Hedging } from './hedging.ts'
+import { FurtherAttempts } from './further-attempts.ts'
 import type { Waiter } from './request-queue.ts'
 import { conditionOf, isRepeatable } from './retry-policy.ts'
 import type { AttemptOwner, ForwardingHooks, OutgoingRequest, UpstreamRuntime } from './types.ts'
@@ -32,7 +32,6 @@ export class Forwarding implements AttemptOwner, Expiring, PickContext, Waiter {
   readonly upstream: UpstreamRuntime
   readonly deadlines: Deadlines
   readonly key: string | undefined
-  tried: Target[] | undefined = undefined
 
   private readonly request: OutgoingRequest
   private readonly hooks: ForwardingHooks
@@ -40,8 +39,7 @@ export class Forwarding implements AttemptOwner, Expiring, PickContext, Waiter {
   /** When to give up waiting in the queue; after the target is done, when to look whether the client still reads. */
   private waitDeadline = Number.POSITIVE_INFINITY
   private attempt: Attempt | undefined = undefined
-  private timer: NodeJS.Timeout | undefined = undefined
-  private retries = 0
+  private further: FurtherAttempts | undefined = undefined
   private answer: Answer | undefined = undefined
   private ended = false
   private written = 0
@@ -71,6 +69,10 @@ export class Forwarding implements AttemptOwner, Expiring, PickContext, Waiter {
     return Math.min(attempt.deadline, attempt.rival?.deadline ?? totalDeadline, totalDeadline)
   }
 
+  get tried(): readonly Target[] | undefined {
+    return this.further?.tried
+  }
+
   start(): void {
     if (this.ended) return
     // Who waits already comes first.
@@ -82,7 +84,7 @@ export class Forwarding implements AttemptOwner, Expiring, PickContext, Waiter {
     if (target === undefined) return false
     this.waitDeadline = Number.POSITIVE_INFINITY
     this.dispatch(target, { fresh: false, rival: undefined })
-    if (this.upstream.hedging !== undefined) this.planHedge(this.upstream.hedging)
+    if (this.upstream.hedging !== undefined) this.furtherAttempts().planHedge(() => this.startHedge())
     return true
   }
 
@@ -209,47 +211,30 @@ export class Forwarding implements AttemptOwner, Expiring, PickContext, Waiter {
 
   /** Milliseconds before the next attempt; undefined when there is none to make. */
   private retryDelay(failed: Target, condition: RetryCondition | undefined, wait: number): number | undefined {
-    const { retry, balancer } = this.upstream
-    if (this.retries >= retry.attempts || !retry.covers(condition)) return undefined
-    const delay = Math.max(wait, retry.backoff(this.retries + 1))
-    if (delay === Number.POSITIVE_INFINITY || this.deadlines.now + delay >= this.totalDeadline) return undefined
-    const context = { key: this.key, tried: [...(this.tried ?? []), failed] }
-    const left = balancer.targets.some((target) => target.isAvailable(context, () => performance.now()))
-    return left ? delay : undefined
+    return this.furtherAttempts().delayOf(failed, condition, wait, this.totalDeadline - this.deadlines.now)
   }
 
   private retry(failed: Target, delay: number): void {
-    this.retries++
-    this.tried = [...(this.tried ?? []), failed]
-    clearTimeout(this.timer)
-    this.timer = setTimeout(() => {
+    this.furtherAttempts().retry(failed, delay, () => {
       if (!this.ended && !this.tryStart()) this.wait()
-    }, delay)
-  }
-
-  /** Plans a second attempt for when the first takes longer than nearly all others did. */
-  private planHedge(hedging: Hedging): void {
-    // Two handshakes could open two sessions, of which one is cut at once.
-    const hedged = this.request.idempotent && this.request.upgrade === undefined
-    const delay = hedged ? hedging.delay() : undefined
-    if (delay === undefined) return
-    clearTimeout(this.timer)
-    this.timer = setTimeout(() => this.startHedge(), delay)
+    })
   }
 
   private startHedge(): void {
-    const { attempt, request, upstream } = this
+    const { attempt } = this
     if (attempt === undefined || this.answer !== undefined || attempt.rival !== undefined) return
-    if (request.body !== undefined && request.body.copy() === undefined) return
-    const context = { key: this.key, tried: [...(this.tried ?? []), attempt.target] }
-    if (!upstream.balancer.targets.some((target) => target.isAvailable(context, () => performance.now()))) return
-    const target = upstream.retry.budget.take() ? upstream.balancer.get(context) : undefined
+    const target = this.furtherAttempts().hedgeTarget(attempt.target)
     if (target !== undefined) this.dispatch(target, { fresh: false, rival: attempt })
+  }
+
+  private furtherAttempts(): FurtherAttempts {
+    this.further ??= new FurtherAttempts(this.upstream, this.request)
+    return this.further
   }
 
   /** This attempt is answered; nobody needs the one beside it. */
   private settleOn(attempt: Attempt): void {
-    clearTimeout(this.timer)
+    this.further?.stop()
     this.attempt = attempt
     if (attempt.rival === undefined) return
     attempt.rival.end('neutral')
@@ -263,7 +248,7 @@ export class Forwarding implements AttemptOwner, Expiring, PickContext, Waiter {
     this.attempt = rival
     if (rival === undefined) return false
     rival.rival = undefined
-    this.tried = [...(this.tried ?? []), attempt.target]
+    this.furtherAttempts().exclude(attempt.target)
     return true
   }
 
@@ -276,7 +261,7 @@ export class Forwarding implements AttemptOwner, Expiring, PickContext, Waiter {
   /** No more attempts; what is left is the client's time to read. */
   private close(): void {
     this.ended = true
-    clearTimeout(this.timer)
+    this.further?.stop()
     this.upstream.queue.delete(this)
     this.waitDeadline = this.deadlines.after(this.upstream.timeouts.idle)
   }

@@ -45,7 +45,7 @@ export class RequestQueue {
     for (const waiter of this.waiters) {
       if (waiter.tryStart()) this.waiters.delete(waiter)
       // Who waits for any target at all cannot be helped now, and nor can those behind.
-      else if (waiter.tried === undefined) return
+      else if (waiter.tried === undefined || waiter.tried.length === 0) return
     }
   }
 }

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance } from 'fastify'
-import { ExpectationFailedError } from '../errors.ts'
-import { refuseRequest } from './front/refusal.ts'
+import { ExpectationFailedError } from '../../errors.ts'
+import { refuseRequest } from './refusal.ts'
 
 /** Requests whose client still waits for 100 (Continue) before it sends the body. */
 const waiting = new WeakSet<IncomingMessage>()
