@@ -1,5 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
+import { streamOf } from './http2-stream.ts'
 
 /** Who waits for which socket: one listener each, however many requests a client pipelines. */
 const queued = new WeakMap<Socket, Set<() => void>>()
@@ -9,6 +11,11 @@ const queued = new WeakMap<Socket, Set<() => void>>()
  * May call it twice.
  */
 export function whenClosed(request: IncomingMessage, response: ServerResponse, listener: () => void): void {
+  const stream = streamOf(request)
+  if (stream !== undefined) {
+    whenStreamClosed(stream, listener)
+    return
+  }
   if (response.destroyed || request.socket?.destroyed === true) {
     listener()
     return
@@ -28,10 +35,22 @@ export function whenClosed(request: IncomingMessage, response: ServerResponse, l
 
 /** Whether a response that is over was handed to the connection as a whole. */
 export function isComplete(request: IncomingMessage, response: ServerResponse): boolean {
+  const stream = streamOf(request)
+  if (stream !== undefined) return response.writableEnded && !stream.aborted && stream.rstCode === 0
   // Node.js emits 'finish' also when an error makes it give up on what was not flushed; only the socket tells.
   if (!response.writableEnded || request.socket?.errored) return false
   // Without a socket it was flushed, or is still queued. An injected response keeps its dummy and never finishes.
   return response.socket !== null || response.writableFinished
+}
+
+/** The response of a HEAD request that was reset emits no 'close', and a stream that is not read does so late. */
+function whenStreamClosed(stream: ServerHttp2Stream, listener: () => void): void {
+  if (stream.closed || stream.destroyed) {
+    listener()
+    return
+  }
+  stream.on('aborted', listener)
+  stream.on('close', listener)
 }
 
 function waitingFor(socket: Socket): Set<() => void> {

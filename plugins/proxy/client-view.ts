@@ -17,7 +17,7 @@ export interface ClientView {
  * @param authority the host that the client asked for, validated
  */
 export function viewOf(message: IncomingMessage, authority: string, trusted: boolean): ClientView {
-  const scheme = schemeOf(message)
+  const scheme = schemeOf(message, trusted)
   const direct = { scheme, authority, port: message.socket.localPort }
   if (!trusted) return direct
 
@@ -32,8 +32,10 @@ export function viewOf(message: IncomingMessage, authority: string, trusted: boo
   )
 }
 
-/** The scheme of the connection itself. */
-export function schemeOf({ socket }: IncomingMessage): 'http' | 'https' {
+/** The scheme of the connection itself. A trusted peer that speaks HTTP/2 says in `:scheme` what its client's was. */
+export function schemeOf({ socket, headers }: IncomingMessage, trusted: boolean): 'http' | 'https' {
+  const { ':scheme': told } = headers
+  if (trusted && typeof told === 'string') return told.toLowerCase() === 'https' ? 'https' : 'http'
   return 'encrypted' in socket && socket.encrypted === true ? 'https' : 'http'
 }
 

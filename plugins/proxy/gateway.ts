@@ -4,9 +4,9 @@ import proxyAddr from '@fastify/proxy-addr'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { GatewayConfig } from '../config/index.ts'
 import {
-  BadFramingError,
   BadHostError,
   BadPathError,
+  BadResponseError,
   BodyTooLargeError,
   MethodNotAllowedError,
   NoTargetError,
@@ -19,6 +19,7 @@ import { sendInformation } from './answer/information.ts'
 import { answerRedirect } from './answer/redirect-answer.ts'
 import { type ClientView, schemeOf, viewOf } from './client-view.ts'
 import type { Attempt } from './forwarding/attempt.ts'
+import { readBodyLength } from './forwarding/body-length.ts'
 import { Deadlines } from './forwarding/deadlines.ts'
 import { Forwarding } from './forwarding/forwarding.ts'
 import { RequestBody } from './forwarding/request-body.ts'
@@ -31,6 +32,7 @@ import { ALLOWED_METHODS } from './front/refusal.ts'
 import { GatewayExchange } from './gateway-exchange.ts'
 import { compileHashKey, type KeyReader } from './routing/hash-key.ts'
 import { parseHost } from './routing/host.ts'
+import { readHttp2Authority } from './routing/http2-authority.ts'
 import { readTarget } from './routing/path.ts'
 import type { Redirect } from './routing/redirect.ts'
 import { type Branch, compileRoute, type Route } from './routing/route.ts'
@@ -89,7 +91,8 @@ export class Gateway implements ForwardingHooks {
     }
     const target = readTarget(message.url ?? '', request.method)
     if (typeof target === 'string') throw new BadPathError(target)
-    const written = target.authority ?? message.headers.host ?? ''
+    const isHttp2 = message.httpVersionMajor === 2
+    const written = isHttp2 ? readHttp2Authority(message.headers) : (target.authority ?? message.headers.host ?? '')
     const host = parseHost(written)
     // HTTP/1.0 knows no Host; everything else must name one (RFC 9112, section 3.2).
     if (host === undefined && (written !== '' || message.httpVersion !== '1.0'))
@@ -182,6 +185,7 @@ export class Gateway implements ForwardingHooks {
       chunked: !bodyless && head.length < 0 && request.raw.httpVersion !== '1.0',
       length: head.status !== 204 && head.status !== 101
     })
+    if (request.raw.httpVersionMajor === 2 && head.status > 599) throw new BadResponseError('no status of HTTP/2')
     if (matched === undefined) return pairs
     if (matched.reverse !== undefined) {
       const { scheme, authority } = this.viewOf(request.raw, host)
@@ -204,15 +208,8 @@ export class Gateway implements ForwardingHooks {
 
   private readBody(exchange: GatewayExchange, upstream: UpstreamRuntime): RequestBody | undefined {
     const { request } = exchange
-    const { headers } = request.raw
-    const announced = headers['content-length']
-    const coding = headers['transfer-encoding']
-    if (announced === undefined && coding === undefined) return undefined
-    // Node refuses most of these itself; whatever another parser could read as two requests ends here.
-    if (coding !== undefined && (announced !== undefined || coding.toLowerCase() !== 'chunked')) {
-      throw new BadFramingError('transfer-encoding other than chunked, or together with content-length')
-    }
-    const length = announced === undefined ? -1 : Number(announced)
+    const length = readBodyLength(request.raw)
+    if (length === undefined) return undefined
     if (this.bodyLimit > 0 && length > this.bodyLimit) throw new BodyTooLargeError(this.bodyLimit)
     // A preParsing hook may have put another stream in place, of another length.
     const source: Readable = request.body instanceof Readable ? request.body : request.raw
@@ -229,11 +226,12 @@ export class Gateway implements ForwardingHooks {
   private requestHeaders(exchange: GatewayExchange, branch: Branch, body: RequestBody | undefined): string[] {
     const message = exchange.request.raw
     const peer = peerAddress(message)
+    const trusted = this.trust(peer, 0)
     const pairs = buildRequestHeaders({
       message,
       peer,
-      trusted: this.trust(peer, 0),
-      protocol: schemeOf(message),
+      trusted,
+      protocol: schemeOf(message, trusted),
       host: exchange.host,
       chunked: body?.length === -1,
       extra: exchange.requestHeaders

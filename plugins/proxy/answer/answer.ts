@@ -1,5 +1,7 @@
 import type { FastifyReply } from 'fastify'
+import { streamOf } from '../../middleware/index.ts'
 import type { ResponseHead } from '../transport/index.ts'
+import { resetStream } from './http2-response.ts'
 import { reset } from './reset.ts'
 
 /** A response on its way to the client. */
@@ -31,11 +33,29 @@ export function isBodyless(method: string, head: ResponseHead): boolean {
 }
 
 /**
- * Cuts the connection below an unfinished response. Where only the end of the connection would end the body, an orderly
- * close would look like its proper end, so the connection is reset.
+ * Cuts the connection below an unfinished response, or its stream. Where only the end of the connection would end the
+ * body, an orderly close would look like its proper end, so the connection is reset.
  */
 export function truncate({ raw, request }: FastifyReply, head: ResponseHead): void {
+  const stream = streamOf(request.raw)
+  if (stream !== undefined) {
+    resetStream(stream)
+    return
+  }
   const endsWithConnection = head.length < 0 && request.raw.httpVersion === '1.0'
   if (endsWithConnection && raw.socket !== null) reset(raw.socket)
   raw.destroy()
+}
+
+/** A number that changes as long as the client takes what was written for it. */
+export function progressOf({ raw, request }: FastifyReply): number {
+  // The connection below a stream moves for others, too.
+  return streamOf(request.raw)?.bufferSize ?? raw.socket?.bytesWritten ?? 0
+}
+
+/** Ends a response whose client takes no more of it. */
+export function giveUp({ raw, request }: FastifyReply): void {
+  const stream = streamOf(request.raw)
+  if (stream === undefined) raw.destroy()
+  else resetStream(stream)
 }

@@ -1,8 +1,12 @@
 import type { ServerResponse } from 'node:http'
+import type { ServerHttp2Stream } from 'node:http2'
 import { Socket } from 'node:net'
+import type { FastifyReply } from 'fastify'
+import { streamOf } from '../../middleware/index.ts'
 import { groupHeaders, mergeReplyHeaders } from '../forwarding/response-headers.ts'
 import type { ResponseHead } from '../transport/index.ts'
 import { type Answer, type AnswerSource, isBodyless, truncate } from './answer.ts'
+import { toHttp2Fields } from './http2-response.ts'
 
 /** Writes straight to the socket; for exchanges whose response no hook asks to see. */
 export class DirectAnswer implements Answer {
@@ -49,7 +53,7 @@ export class DirectAnswer implements Answer {
     if (!this.begun) this.begin()
     this.ended = true
     const { raw } = this.source.reply
-    if (trailers.length > 0) raw.addTrailers(toPairs(trailers))
+    if (trailers.length > 0) addTrailers(this.source.reply, trailers)
     raw.end()
   }
 
@@ -61,7 +65,10 @@ export class DirectAnswer implements Answer {
 
   private begin(): void {
     const { reply, head, pairs } = this.source
-    writeHead(reply.raw, head, mergeReplyHeaders(pairs, reply.getHeaders()))
+    const all = mergeReplyHeaders(pairs, reply.getHeaders())
+    const stream = streamOf(reply.request.raw)
+    if (stream === undefined) writeHead(reply.raw, head, all)
+    else respond(stream, head, all, this.remaining)
     reply.hijack()
     this.begun = true
   }
@@ -80,8 +87,23 @@ export function writeHead(raw: ServerResponse, head: ResponseHead, pairs: string
   raw.writeHead(head.status, head.reason)
 }
 
-/** Flat pairs as `[name, value][]`, which is what `addTrailers` takes. */
-export function toPairs(flat: readonly string[]): [string, string][] {
+/**
+ * Past the compatibility layer of Node.js, which would end every response with a frame of its own. Of a body whose
+ * length is known, the last frame ends it.
+ */
+function respond(stream: ServerHttp2Stream, head: ResponseHead, pairs: readonly string[], length: number): void {
+  if (stream.closed || stream.destroyed) return
+  const fields = { ...toHttp2Fields(pairs), ':status': head.status }
+  stream.respond(fields, { endStream: length === 0, waitForTrailers: length < 0 })
+}
+
+/** Adds trailers to a response, as its protocol takes them. */
+export function addTrailers({ raw, request }: FastifyReply, trailers: readonly string[]): void {
+  raw.addTrailers(streamOf(request.raw) === undefined ? toPairs(trailers) : toHttp2Fields(trailers))
+}
+
+/** Flat pairs as `[name, value][]`, which is what `addTrailers` of HTTP/1.1 takes. */
+function toPairs(flat: readonly string[]): [string, string][] {
   const pairs: [string, string][] = []
   for (let i = 0; i < flat.length; i += 2) pairs.push([flat[i] ?? '', flat[i + 1] ?? ''])
   return pairs

@@ -1,7 +1,9 @@
 import { Readable, type Writable } from 'node:stream'
+import { streamOf } from '../../middleware/index.ts'
 import { groupHeaders } from '../forwarding/response-headers.ts'
 import { type Answer, type AnswerSource, isBodyless, truncate } from './answer.ts'
-import { toPairs } from './direct-answer.ts'
+import { addTrailers } from './direct-answer.ts'
+import { resetOnDestroy, toHttp2Fields } from './http2-response.ts'
 
 /** Bodies up to this many bytes are handed to hooks in one piece. */
 const WHOLE_BODY = 64 * 1024
@@ -50,7 +52,7 @@ export class HookedAnswer implements Answer {
     }
     if (!this.sent) this.open()
     if (trailers.length > 0 && !reply.raw.headersSent) reply.removeHeader('content-length')
-    if (trailers.length > 0) reply.raw.addTrailers(toPairs(trailers))
+    if (trailers.length > 0) addTrailers(reply, trailers)
     this.body?.push(null)
   }
 
@@ -71,14 +73,16 @@ export class HookedAnswer implements Answer {
   private send(payload: unknown): void {
     const { reply, head, pairs } = this.source
     this.sent = true
-    for (const [name, value] of groupHeaders(pairs)) {
+    const stream = streamOf(reply.request.raw)
+    if (stream !== undefined) resetOnDestroy(reply.raw, stream)
+    for (const [name, value] of stream === undefined ? groupHeaders(pairs) : Object.entries(toHttp2Fields(pairs))) {
       // The length follows from the body that hooks leave, see TargetBody.pipe.
       if (name === 'content-length' && !this.bodyless) continue
       reply.header(name, name === 'vary' ? mergeVary(reply.getHeader('vary'), value) : value)
     }
     // Not reply.code(): it refuses what targets are free to send, such as 999.
     reply.raw.statusCode = head.status
-    if (head.reason !== '') reply.raw.statusMessage = head.reason
+    if (head.reason !== '' && stream === undefined) reply.raw.statusMessage = head.reason
     reply.send(payload)
   }
 }

@@ -1,5 +1,6 @@
 import { type ServerResponse, STATUS_CODES } from 'node:http'
-import type { ServerHttp2Stream } from 'node:http2'
+import { streamOf } from '../../middleware/index.ts'
+import { toHttp2Fields } from './http2-response.ts'
 
 /**
  * Sends an informational response as it is. Node.js has methods for some of them, which refuse whatever they do not
@@ -9,14 +10,9 @@ import type { ServerHttp2Stream } from 'node:http2'
  */
 export function sendInformation(response: ServerResponse, status: number, pairs: readonly string[]): void {
   if (response.headersSent) return
-  if (isHttp2(response)) {
-    if (response.stream.destroyed) return
-    const headers: Record<string, string[]> = {}
-    for (let i = 0; i < pairs.length; i += 2) {
-      const name = (pairs[i] ?? '').toLowerCase()
-      headers[name] = [...(headers[name] ?? []), pairs[i + 1] ?? '']
-    }
-    response.stream.additionalHeaders({ ...headers, ':status': status })
+  const stream = streamOf(response.req)
+  if (stream !== undefined) {
+    if (!stream.closed && !stream.destroyed) stream.additionalHeaders({ ...toHttp2Fields(pairs), ':status': status })
     return
   }
   // Without a socket, answers to earlier requests on the connection are still on their way.
@@ -24,8 +20,4 @@ export function sendInformation(response: ServerResponse, status: number, pairs:
   let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n`
   for (let i = 0; i < pairs.length; i += 2) head += `${pairs[i]}: ${pairs[i + 1]}\r\n`
   response.socket.write(`${head}\r\n`, 'latin1')
-}
-
-function isHttp2(response: ServerResponse): response is ServerResponse & { stream: ServerHttp2Stream } {
-  return 'stream' in response
 }

@@ -11,7 +11,7 @@ import {
   TotalTimeoutError
 } from '../../errors.ts'
 import { whenClosed } from '../../middleware/index.ts'
-import type { Answer } from '../answer/answer.ts'
+import { type Answer, giveUp, progressOf } from '../answer/answer.ts'
 import type { GatewayExchange } from '../gateway-exchange.ts'
 import { isStale, isUnprocessed, type ResponseHead } from '../transport/index.ts'
 import { Attempt } from './attempt.ts'
@@ -42,7 +42,7 @@ export class Forwarding implements AttemptOwner, Expiring, PickContext, Waiter {
   private further: FurtherAttempts | undefined = undefined
   private answer: Answer | undefined = undefined
   private ended = false
-  private written = 0
+  private progress = -1
 
   constructor(
     exchange: GatewayExchange,
@@ -276,7 +276,8 @@ export class Forwarding implements AttemptOwner, Expiring, PickContext, Waiter {
     if (this.answer?.fail(error) === true) return
     const { reply } = exchange
     if (reply.sent) return
-    if (!reply.request.raw.complete) reply.header('connection', 'close')
+    const { complete, httpVersionMajor } = reply.request.raw
+    if (!complete && httpVersionMajor !== 2) reply.header('connection', 'close')
     request.body?.discard()
     reply.send(error)
   }
@@ -301,10 +302,10 @@ export class Forwarding implements AttemptOwner, Expiring, PickContext, Waiter {
 
   /** After the target is done, a client that reads slowly may go on; one that reads nothing at all may not. */
   private checkClient(): void {
-    const { raw } = this.exchange.reply
-    const written = raw.socket?.bytesWritten ?? 0
-    if (written === this.written) raw.destroy()
-    this.written = written
+    const { reply } = this.exchange
+    const progress = progressOf(reply)
+    if (progress === this.progress) giveUp(reply)
+    this.progress = progress
     this.waitDeadline = this.deadlines.after(this.upstream.timeouts.idle)
   }
 }

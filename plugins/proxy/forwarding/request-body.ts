@@ -1,6 +1,8 @@
 import { IncomingMessage } from 'node:http'
+import { constants, Http2ServerRequest, type ServerHttp2Stream } from 'node:http2'
 import type { Readable } from 'node:stream'
 import { BodyTooLargeError, ClientClosedError } from '../../errors.ts'
+import { streamOf } from '../../middleware/index.ts'
 import type { BodySink, BodySource } from '../transport/index.ts'
 
 export interface RequestBodyOptions {
@@ -90,6 +92,8 @@ export class RequestBody implements BodySource {
     this.kept = undefined
     // A client that waits for 100 (Continue) has sent nothing yet, and reading would be the word for it to begin.
     if (!this.options.awaited || this.listening) this.source.resume()
+    const stream = streamOf(this.source)
+    if (stream !== undefined && !this.ended) stopAfterAnswer(stream)
   }
 
   /** The same body for a second attempt beside the first; undefined unless all of it has been read and kept. */
@@ -111,6 +115,11 @@ export class RequestBody implements BodySource {
     this.listening = true
     this.source.on('data', (chunk: Buffer) => this.onData(chunk))
     this.source.on('end', () => {
+      // A stream that is reset ends its request as if that were complete.
+      if (streamOf(this.source)?.closed === true) {
+        this.fault(new ClientClosedError())
+        return
+      }
       this.ended = true
       this.finish()
     })
@@ -137,7 +146,9 @@ export class RequestBody implements BodySource {
   }
 
   private trailers(): readonly string[] {
-    return this.source instanceof IncomingMessage ? safeTrailers(this.source.rawTrailers) : []
+    const { source } = this
+    const isMessage = source instanceof IncomingMessage || source instanceof Http2ServerRequest
+    return isMessage ? safeTrailers(source.rawTrailers) : []
   }
 
   private fault(error: Error): void {
@@ -145,6 +156,16 @@ export class RequestBody implements BodySource {
     this.failed = true
     this.options.onFault(error)
   }
+}
+
+/** Asks the client to send no more, once the answer has left whole (RFC 9113, section 8.1). */
+function stopAfterAnswer(stream: ServerHttp2Stream): void {
+  stream.once('finish', () => {
+    // Trailers, which Fastify's answers have always, if only empty ones, leave two turns later.
+    setImmediate(setImmediate, () => {
+      if (!stream.closed && stream.state.localClose === 1) stream.close(constants.NGHTTP2_NO_ERROR)
+    })
+  })
 }
 
 function safeTrailers(raw: readonly string[]): readonly string[] {

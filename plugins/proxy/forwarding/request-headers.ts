@@ -59,7 +59,6 @@ const ROLES = new Map<string, number>([
   ['upgrade', DROP]
 ])
 
-const VIA_SELF = '1.1 fastify-gateway'
 const MAX_CACHED = 1_000
 
 /** Roles by name as spelt by clients, so that a name is lower-cased once and not per request. */
@@ -77,6 +76,8 @@ function readRole(name: string): number {
   const role = ROLES.get(name)
   if (role !== undefined) return role
   if (name.startsWith('x-forwarded-')) return TRUSTED_ONLY
+  // A pseudo-header field of HTTP/2 says how the request came, which the request line says already.
+  if (name.startsWith(':')) return DROP
   // CGI-style targets cannot tell `X_Forwarded_For` from `X-Forwarded-For`.
   if (name.includes('_') && name.replaceAll('_', '-').startsWith('x-forwarded-')) return DROP
   return KEEP
@@ -147,7 +148,7 @@ export function buildRequestHeaders(input: RequestHeaderInput): string[] {
   if (addresses !== '') pairs.push('x-forwarded-for', addresses)
   pairs.push('x-forwarded-proto', proto)
   if (host !== '') pairs.push('x-forwarded-host', host)
-  pairs.push('via', join(via, VIA_SELF, ', '))
+  pairs.push('via', join(via, viaSelf(message), ', '))
   if (extra !== undefined) pushExtra(pairs, extra)
   return pairs
 }
@@ -174,6 +175,12 @@ export function nominatedBy(connection: string | undefined): ReadonlySet<string>
   if (connection === undefined || connection === 'keep-alive' || connection === 'close') return undefined
   const names = connection.toLowerCase().split(',')
   return new Set(names.map((name) => name.trim()))
+}
+
+/** Names the protocol in which the gateway received the request (RFC 9110, section 7.6.3). */
+function viaSelf({ httpVersion }: IncomingMessage): string {
+  if (httpVersion === '2.0') return '2 fastify-gateway'
+  return httpVersion === '1.0' ? '1.0 fastify-gateway' : '1.1 fastify-gateway'
 }
 
 function offersTrailers(te: string): boolean {

@@ -1,0 +1,27 @@
+import type { IncomingMessage } from 'node:http'
+import { BadFramingError } from '../../errors.ts'
+import { streamOf } from '../../middleware/index.ts'
+
+/**
+ * How many bytes of body follow the head of a request: -1 when that is not known yet, undefined when it has no body.
+ * Throws BadFramingError for what another parser could read in another way.
+ */
+export function readBodyLength(message: IncomingMessage): number | undefined {
+  const { 'content-length': announced, 'transfer-encoding': coding } = message.headers
+  const stream = streamOf(message)
+  if (stream !== undefined) {
+    // Node.js holds the length against the DATA frames, and resets the stream if they differ.
+    if (announced !== undefined) return Number(announced)
+    if (!stream.endAfterHeaders) return -1
+    // The end of the stream says what HTTP/1.1 needs a header for (RFC 9110, section 8.6).
+    return EXPECT_CONTENT.has(message.method ?? '') ? 0 : undefined
+  }
+  if (announced === undefined && coding === undefined) return undefined
+  // Node refuses most of these itself; whatever another parser could read as two requests ends here.
+  if (coding !== undefined && (announced !== undefined || coding.toLowerCase() !== 'chunked')) {
+    throw new BadFramingError('transfer-encoding other than chunked, or together with content-length')
+  }
+  return announced === undefined ? -1 : Number(announced)
+}
+
+const EXPECT_CONTENT = new Set(['POST', 'PUT', 'PATCH'])
