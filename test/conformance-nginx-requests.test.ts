@@ -130,7 +130,7 @@ conformsEach(
   [
     { lines: ['Foo: foo', 'Foo: bar', 'Foo: bazz'], name: 'foo', sent: ['foo', 'bar', 'bazz'] },
     { lines: ['Cookie: foo=1', 'Cookie: bar=2', 'Cookie: bazz=3'], name: 'cookie', sent: ['foo=1; bar=2; bazz=3'] },
-    { lines: ['Via: foo', 'Via: bar'], name: 'via', sent: ['foo, bar, 1.1 fastify-gateway'] }
+    { lines: ['Via: foo', 'Via: bar'], name: 'via', sent: ['foo, bar, 1.0 fastify-gateway'] }
   ],
   ({ name }) => name,
   async (t, { lines, name, sent }) => {
