@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { rawCaseGroups, renderRawCases } from './conformance-raw.ts'
 import { fixture } from './helper.ts'
 
 /** One line of docs/conformance.md. */
@@ -25,13 +26,16 @@ export const sections: Record<string, () => Case[]> = {
   go: () => casesOf('go'),
   yarp: () => casesOf('yarp'),
   nginx: () => casesOf('nginx'),
-  'gateway-api': () => [...casesOfRows('gateway-api'), ...casesOf('gateway-api')]
+  'gateway-api': () => [...casesOfRows('gateway-api'), ...casesOf('gateway-api')],
+  raw: rawCases
 }
 
 /** The page with its tables and counts as they must be. */
 export function renderPage(page: string): string {
   let rendered = page
-  for (const [name, cases] of Object.entries(sections)) rendered = fill(rendered, name, renderTable(cases()))
+  for (const [name, cases] of Object.entries(sections)) {
+    rendered = fill(rendered, name, name === 'raw' ? renderRawCases() : renderTable(cases()))
+  }
   return fill(rendered, 'count', renderCount())
 }
 
@@ -51,6 +55,16 @@ function casesOfRows(name: string): Case[] {
     const state = why === '' ? 'passes' : 'differs'
     return { source: test, behaviour: `${behaviour} (${size})`, state, why, test: `conformance-${name}` }
   })
+}
+
+/** The cases of the fixtures in `raw-cases`, which are too many for a line each outside of a fold. */
+function rawCases(): Case[] {
+  return rawCaseGroups.flatMap(({ cases }) =>
+    cases.map(({ id, title, reason }) => {
+      const state = reason === undefined ? 'passes' : 'differs'
+      return { source: id, behaviour: title, state, why: reason ?? '', test: 'raw-cases' }
+    })
+  )
 }
 
 function testedIn(file: string): Case[] {

@@ -36,10 +36,6 @@ export class Attempt implements TransportHandler, AnswerSource {
   private handle: TransportAttempt | undefined = undefined
   private answer: Answer | undefined = undefined
   private phase = CONNECTING
-  /** Since when the target could have answered; negative when nobody asks. */
-  private measuredFrom = -1
-  private hasBody = false
-  private latency: number | undefined = undefined
   private over = false
   /** The response is read to its end, but nobody gets it. */
   private discarded = false
@@ -60,8 +56,6 @@ export class Attempt implements TransportHandler, AnswerSource {
     exchange.attempts++
     exchange.target = this.target.url
     this.startedAt = performance.now()
-    if (upstream.balancer.needs.latency === true) this.measuredFrom = this.startedAt
-    this.hasBody = body !== undefined
     const handle = upstream.transport.dispatch(
       {
         target: this.target,
@@ -86,10 +80,7 @@ export class Attempt implements TransportHandler, AnswerSource {
   }
 
   onRequestEnd(): void {
-    if (this.phase !== SENDING) return
-    this.enter(WAITING)
-    // How long the client took to send its body says nothing about the target.
-    if (this.hasBody && this.measuredFrom >= 0) this.measuredFrom = performance.now()
+    if (this.phase === SENDING) this.enter(WAITING)
   }
 
   onProgress(): void {
@@ -104,7 +95,6 @@ export class Attempt implements TransportHandler, AnswerSource {
   onHead(head: ResponseHead): void {
     this.enter(RECEIVING)
     this.head = head
-    if (this.measuredFrom >= 0) this.latency = performance.now() - this.measuredFrom
     this.answer = this.owner.onAttemptHead(this, head)
   }
 
@@ -136,7 +126,7 @@ export class Attempt implements TransportHandler, AnswerSource {
       this.end('failure')
       return
     }
-    this.end(this.head.status >= 500 ? 'error' : 'success')
+    this.end('success')
     this.owner.onAttemptEnd()
     this.answer?.end(trailers)
   }
@@ -177,10 +167,8 @@ export class Attempt implements TransportHandler, AnswerSource {
     this.handle?.abort()
     this.handle = undefined
     const { exchange, upstream } = this.owner
-    const now = performance.now()
-    exchange.targetTime += now - this.startedAt
-    if (this.measuredFrom >= 0) this.latency ??= now - this.measuredFrom
-    upstream.balancer.release(this.target, outcome, this.latency)
+    exchange.targetTime += performance.now() - this.startedAt
+    upstream.balancer.release(this.target, outcome)
     upstream.queue.wake()
   }
 

@@ -1,5 +1,6 @@
+import type { Target } from '../../balancer/index.ts'
 import { Connection, type ConnectionOwner } from './connection.ts'
-import type { Dialer } from './dialer.ts'
+import { Dialer, type TlsOptions } from './dialer.ts'
 import type { TransportAttempt, TransportHandler, TransportRequest } from './types.ts'
 
 /**
@@ -20,8 +21,8 @@ export class Pool implements ConnectionOwner {
   private readonly all = new Set<Connection>()
   private sweeper: NodeJS.Timeout | undefined = undefined
 
-  constructor(dialer: Dialer, now: () => number, onEmpty: () => void) {
-    this.dialer = dialer
+  constructor(target: Target, tls: TlsOptions, now: () => number, onEmpty: () => void) {
+    this.dialer = new Dialer(target, tls, 'http/1.1')
     this.now = now
     this.onEmpty = onEmpty
   }
