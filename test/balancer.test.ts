@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createBalancers, type Outcome, type StrategyFactory, type Target } from '../plugins/balancer/index.ts'
+import {
+  type Balancer,
+  createBalancers,
+  type Outcome,
+  type StrategyFactory,
+  type Target
+} from '../plugins/balancer/index.ts'
 import { DuplicateTargetError, InvalidTargetError } from '../plugins/errors.ts'
 import { balancerOf, exchange, FakeClock, hold, letterOf, sequence } from './balancer-helper.ts'
 
@@ -246,7 +252,9 @@ test('a strategy observes the outcomes of its own group, and nothing of a target
         add: (target) => group.push(`add ${target.hostname}`),
         remove: (target) => group.push(`remove ${target.hostname}`),
         get: () => undefined,
-        observe: (target, outcome) => group.push(`${outcome} ${target.hostname}`)
+        begin: (target) => group.push(`begin ${target.hostname} ${target.inFlight}`),
+        observe: (target, outcome, milliseconds) =>
+          group.push(`${outcome} ${target.hostname} ${target.inFlight} ${milliseconds}`)
       }
     }
   }
@@ -258,13 +266,78 @@ test('a strategy observes the outcomes of its own group, and nothing of a target
   const [first, second, third] = balancer.targets
   assert.ok(first && second && third)
 
-  balancer.release(first, 'success')
+  for (const target of [first, first, second, third]) balancer.acquire(target)
+  balancer.release(first, 'success', 12.5)
   balancer.release(third, 'neutral')
   balancer.remove(second.url)
   balancer.release(second, 'failure')
 
   assert.deepEqual(seen, [
-    ['add h1', 'add h2', 'success h1', 'remove h2'],
-    ['add h3', 'neutral h3']
+    ['add h1', 'add h2', 'begin h1 1', 'begin h1 2', 'begin h2 1', 'success h1 1 12.5', 'remove h2'],
+    ['add h3', 'begin h3 1', 'neutral h3 0 undefined']
   ])
 })
+
+test('a group knows how many attempts are in flight at its targets, those at targets that left aside', () => {
+  const balancer = balancerOf({ strategy: 'round-robin', servers: ['h1:1', 'h2:1', 'h3:1', 'h4:1 backup'] })
+  const [first, second, , backup] = balancer.targets
+  assert.ok(first && second && backup)
+
+  for (const target of [first, first, second, second, backup]) balancer.acquire(target)
+  const before = [first.group.inFlight, backup.group.inFlight]
+  balancer.remove(second.url)
+  balancer.release(second, 'success')
+  balancer.release(first, 'failure')
+
+  assert.deepEqual(before, [4, 1])
+  assert.deepEqual([first.group.inFlight, backup.group.inFlight], [1, 1])
+})
+
+const changes: {
+  name: string
+  change(balancer: Balancer, target: Target, clock: FakeClock): void
+  expected: number
+}[] = [
+  { name: 'an attempt begins and ends well', change: hit('success'), expected: 0 },
+  { name: 'a target goes down', change: (_balancer, target) => Object.assign(target, { down: true }), expected: 1 },
+  { name: 'an attempt fails', change: hit('failure'), expected: 1 },
+  { name: 'the client leaves', change: hit('neutral'), expected: 0 },
+  {
+    name: 'a target is full, and then is not',
+    change: (balancer, target) => {
+      balancer.acquire(target)
+      hit('success')(balancer, target)
+    },
+    expected: 2
+  },
+  {
+    name: 'a target fails, is probed and forgiven',
+    change: (balancer, target, clock) => {
+      hit('failure')(balancer, target)
+      clock.time += 10_001
+      balancer.get()
+      hit('success')(balancer, target)
+    },
+    expected: 3
+  }
+]
+for (const { name, change, expected } of changes) {
+  test(`when ${name}, the group counts ${expected} changes`, () => {
+    const clock = new FakeClock()
+    const servers = ['h1:1 max_conns=2', 'h2:1 backup']
+    const balancer = balancerOf({ strategy: 'round-robin', servers, clock })
+    const [target, backup] = balancer.targets
+    assert.ok(target && backup)
+
+    change(balancer, target, clock)
+
+    assert.deepEqual([target.group.changes, backup.group.changes], [expected, 0])
+  })
+}
+
+function hit(outcome: Outcome): (balancer: Balancer, target: Target) => void {
+  return (balancer, target) => {
+    balancer.acquire(target)
+    balancer.release(target, outcome)
+  }
+}

@@ -87,3 +87,12 @@ function endOfChunks(text: string, start: number): number {
     if (at > text.length) return 0
   }
 }
+
+/** Answers by path; a target that answers nothing else. */
+export function byPath(answers: Readonly<Record<string, string | Answer>>): Answer {
+  return (socket, request, index) => {
+    const answer = answers[request.head.split(' ')[1] ?? '']
+    if (typeof answer === 'string') socket.write(answer, 'latin1')
+    else answer?.(socket, request, index)
+  }
+}

@@ -1,7 +1,16 @@
 import { DuplicateTargetError } from '../errors.ts'
 import { Target, type TargetOptions } from './target.ts'
+import { TargetGroup } from './target-group.ts'
 import { trimTargetUrl } from './target-url.ts'
-import { NO_CONTEXT, type Outcome, type PickContext, type Strategy, type StrategyDeps } from './types.ts'
+import {
+  NO_CONTEXT,
+  NO_NEEDS,
+  type Outcome,
+  type PickContext,
+  type Strategy,
+  type StrategyDeps,
+  type StrategyNeeds
+} from './types.ts'
 
 /** What a balancer is made of. */
 export interface BalancerSetup {
@@ -21,9 +30,13 @@ export interface BalancerSetup {
  */
 export class Balancer {
   readonly name: string
+  /** What the strategy asks of whoever sends the requests. */
+  readonly needs: StrategyNeeds
   readonly #now: () => number
   readonly #primaries: Strategy
   readonly #backups: Strategy
+  readonly #primaryGroup = new TargetGroup()
+  readonly #backupGroup = new TargetGroup()
   #targets: readonly Target[] = []
   /** The only target, if there is exactly one: it is used whatever its failures, for there is no better choice. */
   #single: Target | undefined = undefined
@@ -34,6 +47,7 @@ export class Balancer {
     this.#now = deps.now
     this.#primaries = createStrategy(deps)
     this.#backups = createStrategy(deps)
+    this.needs = this.#primaries.needs ?? NO_NEEDS
     for (const target of targets) this.add(target)
   }
 
@@ -44,7 +58,8 @@ export class Balancer {
 
   /** @throws InvalidTargetError, DuplicateTargetError */
   add(options: string | TargetOptions): Target {
-    const target = new Target(typeof options === 'string' ? { url: options } : options)
+    const whole = typeof options === 'string' ? { url: options } : options
+    const target = new Target(whole, whole.backup === true ? this.#backupGroup : this.#primaryGroup)
     if (this.#find(target.url) !== undefined) throw new DuplicateTargetError(target.url, this.name)
 
     this.#strategyOf(target).add(target)
@@ -58,6 +73,7 @@ export class Balancer {
     if (target === undefined) return false
 
     target.removed = true
+    target.group.inFlight -= target.inFlight
     this.#strategyOf(target).remove(target)
     this.#replaceTargets(this.#targets.filter((other) => other !== target))
     return true
@@ -76,29 +92,49 @@ export class Balancer {
   /** An attempt at the target begins. */
   acquire(target: Target): void {
     target.inFlight++
+    if (target.removed) return
+    target.group.inFlight++
+    if (target.full) target.group.changes++
+    if (target !== this.#single) this.#strategyOf(target).begin?.(target)
   }
 
-  /** An attempt at the target ended; to be called once for each `acquire`, also after the target was removed. */
-  release(target: Target, outcome: Outcome): void {
+  /**
+   * An attempt at the target ended; to be called once for each `acquire`, also after the target was removed.
+   * @param milliseconds see `Strategy.observe`; only where `needs.latency` asks for it
+   */
+  release(target: Target, outcome: Outcome, milliseconds?: number): void {
+    if (target.full) target.group.changes++
     target.inFlight--
+    if (target.removed) return
+    target.group.inFlight--
     if (target === this.#single) {
-      target.fails = 0
+      this.#forgive(target)
       return
     }
-    if (outcome === 'failure') {
-      target.fails++
-      target.checked = this.#now()
-      target.accessed = target.checked
-    } else if (outcome === 'success' && target.accessed < target.checked) {
-      target.fails = 0
-    }
-    if (!target.removed) this.#strategyOf(target).observe?.(target, outcome)
+    if (outcome === 'failure') this.#blame(target)
+    else if (outcome !== 'neutral' && target.accessed < target.checked) this.#forgive(target)
+    this.#strategyOf(target).observe?.(target, outcome, milliseconds)
+  }
+
+  #blame(target: Target): void {
+    target.fails++
+    target.checked = this.#now()
+    target.accessed = target.checked
+    target.group.changes++
+  }
+
+  #forgive(target: Target): void {
+    if (target.fails === 0) return
+    target.fails = 0
+    target.group.changes++
   }
 
   /** Moving `checked` shuts the door behind a probe: until it ends, no other attempt reaches a failed target. */
   #beginWindow(target: Target): void {
     const now = this.#now()
-    if (now - target.checked > target.failTimeout) target.checked = now
+    if (now - target.checked <= target.failTimeout) return
+    target.checked = now
+    target.group.changes++
   }
 
   #strategyOf(target: Target): Strategy {

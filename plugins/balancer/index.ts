@@ -8,7 +8,7 @@ export { Balancer } from './balancer.ts'
 export { BalancerRegistry, type StrategyChoice, StrategyRegistry, type UpstreamOptions } from './registry.ts'
 export { Target, type TargetOptions } from './target.ts'
 export type { TargetAddress } from './target-url.ts'
-export type { Outcome, PickContext, Strategy, StrategyDeps, StrategyFactory } from './types.ts'
+export type { Outcome, PickContext, Strategy, StrategyDeps, StrategyFactory, StrategyNeeds } from './types.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {

@@ -1,4 +1,5 @@
 import { InvalidTargetError } from '../errors.ts'
+import { TargetGroup } from './target-group.ts'
 import { parseTargetUrl, type TargetAddress, trimTargetUrl } from './target-url.ts'
 import type { PickContext } from './types.ts'
 
@@ -46,7 +47,7 @@ export class Target implements TargetAddress {
   readonly maxConnections: number
   readonly maxFails: number
   readonly failTimeout: number
-  down: boolean
+  readonly group: TargetGroup
 
   /** Attempts begun and not yet ended. */
   inFlight = 0
@@ -59,9 +60,12 @@ export class Target implements TargetAddress {
   /** Set once the target has left its balancer. */
   removed = false
 
+  #down: boolean
+
   /** @throws InvalidTargetError */
-  constructor(options: TargetOptions) {
+  constructor(options: TargetOptions, group: TargetGroup = new TargetGroup()) {
     check(options)
+    this.group = group
     this.url = trimTargetUrl(options.url)
     const address = parseTargetUrl(this.url)
     this.protocol = address.protocol
@@ -71,10 +75,24 @@ export class Target implements TargetAddress {
     this.authority = address.authority
     this.weight = options.weight ?? DEFAULTS.weight
     this.backup = options.backup ?? DEFAULTS.backup
-    this.down = options.down ?? DEFAULTS.down
+    this.#down = options.down ?? DEFAULTS.down
     this.maxConnections = options.maxConnections ?? DEFAULTS.maxConnections
     this.maxFails = options.maxFails ?? DEFAULTS.maxFails
     this.failTimeout = options.failTimeout ?? DEFAULTS.failTimeout
+  }
+
+  get down(): boolean {
+    return this.#down
+  }
+
+  set down(down: boolean) {
+    this.#down = down
+    this.group.changes++
+  }
+
+  /** Whether as many attempts are in flight as may be. */
+  get full(): boolean {
+    return this.maxConnections > 0 && this.inFlight >= this.maxConnections
   }
 
   /** Whether the target may be picked now. The clock is read only when there are failures to judge. */
@@ -84,14 +102,13 @@ export class Target implements TargetAddress {
 
   /** Whether the target may be picked, its failures aside. */
   isOpen({ tried }: PickContext): boolean {
-    if (this.down || this.weight === 0) return false
-    if (this.maxConnections > 0 && this.inFlight >= this.maxConnections) return false
+    if (this.#down || this.weight === 0 || this.full) return false
     return tried === undefined || !tried.includes(this)
   }
 
   /** Whether only `maxConnections` forbids the target for now. */
   isFull({ tried }: PickContext): boolean {
-    if (this.down || this.weight === 0 || this.maxConnections === 0 || this.inFlight < this.maxConnections) return false
+    if (this.#down || this.weight === 0 || !this.full) return false
     return tried === undefined || !tried.includes(this)
   }
 

@@ -1,7 +1,11 @@
 import type { Target } from './target.ts'
 
-/** How an attempt ended. `neutral`: the client left, which says nothing about the target. */
-export type Outcome = 'success' | 'failure' | 'neutral'
+/**
+ * How an attempt ended. `failure`: no response, or one that is tried again; counts towards `maxFails`. `error`: the
+ * client got a response by which the target says that it failed (5xx). `neutral`: the client left, or somebody else was
+ * faster, which says nothing about the target.
+ */
+export type Outcome = 'success' | 'error' | 'failure' | 'neutral'
 
 /** What a choice may depend on. */
 export interface PickContext {
@@ -19,19 +23,32 @@ export interface StrategyDeps {
   random(): number
 }
 
+/** What a strategy needs from whoever sends the requests; nothing that is not asked for is worked out. */
+export interface StrategyNeeds {
+  /** `observe` is to be told how long the target took. */
+  readonly latency?: boolean
+}
+
 /**
  * A balancing algorithm with the state of one group of targets: the primaries or the backups of one upstream.
- * While an upstream has one target only, there is nothing to choose: `get` and `observe` are not called.
+ * While an upstream has one target only, there is nothing to choose: `get`, `begin` and `observe` are not called.
  */
 export interface Strategy {
+  readonly needs?: StrategyNeeds
   /** A target joined the group; targets join in the order of the configuration. */
   add(target: Target): void
   /** A target left the group. It is never observed again, even if attempts are still under way. */
   remove(target: Target): void
   /** Picks among the targets that `isAvailable`; undefined when there is none. Synchronous; must not throw. */
   get(context: PickContext): Target | undefined
-  /** An attempt at a target of the group ended. */
-  observe?(target: Target, outcome: Outcome): void
+  /** An attempt at a target of the group begins; `target.inFlight` counts it already. */
+  begin?(target: Target): void
+  /**
+   * An attempt at a target of the group ended; `target.inFlight` no longer counts it.
+   * @param milliseconds from the beginning of the attempt to the head of the response, or to the end of the attempt if
+   * none came; undefined where nobody measured
+   */
+  observe?(target: Target, outcome: Outcome, milliseconds: number | undefined): void
 }
 
 /** What is registered under a strategy's name. */
@@ -44,6 +61,9 @@ export interface StrategyFactory {
    */
   create(options: Readonly<Record<string, unknown>>, deps: StrategyDeps): Strategy
 }
+
+/** What a strategy needs that says nothing of it. */
+export const NO_NEEDS: StrategyNeeds = Object.freeze({})
 
 /** A choice that depends on nothing. */
 export const NO_CONTEXT: PickContext = Object.freeze({ key: undefined, tried: undefined })

@@ -8,6 +8,7 @@ import {
   BadPathError,
   BadResponseError,
   BodyTooLargeError,
+  HeadTooLargeError,
   MethodNotAllowedError,
   NoTargetError,
   VersionNotSupportedError
@@ -50,6 +51,8 @@ export interface GatewaySetup {
   readonly random: () => number
   /** Whether a hook of somebody else wants to see the response. */
   readonly isHooked: (request: FastifyRequest) => boolean
+  /** Names and values that a request may have before Node.js drops the next ones without a word. */
+  readonly maxRawHeaders: number
 }
 
 type TrustCheck = (address: string, hop: number) => boolean
@@ -65,8 +68,9 @@ export class Gateway implements ForwardingHooks {
   private readonly bodyLimit: number
   private readonly keyReaders = new Map<UpstreamRuntime, KeyReader>()
   private readonly isHooked: (request: FastifyRequest) => boolean
+  private readonly maxRawHeaders: number
 
-  constructor({ config, upstreams, mount, now, random, isHooked }: GatewaySetup) {
+  constructor({ config, upstreams, mount, now, random, isHooked, maxRawHeaders }: GatewaySetup) {
     this.routes = config.routes.map((route) => compileRoute(route, upstreams, mount, random))
     this.table = createRouteTable(this.routes, { mount })
     this.deadlines = new Deadlines(now)
@@ -74,13 +78,14 @@ export class Gateway implements ForwardingHooks {
     this.trust = proxyAddr.compile([...config.trustedProxies])
     this.bodyLimit = config.server.bodyLimit
     this.isHooked = isHooked
+    this.maxRawHeaders = maxRawHeaders
     for (const upstream of upstreams.values()) {
       const reader = compileHashKey(config.upstreams[upstream.name]?.hashKey)
       if (reader !== undefined) this.keyReaders.set(upstream, reader)
     }
   }
 
-  /** The exchange of a request, or undefined when no route matches. Throws MethodNotAllowedError, BadPathError, BadHostError. */
+  /** The exchange of a request, or undefined when no route matches. Throws what the client did wrong. */
   match(request: FastifyRequest, reply: FastifyReply): GatewayExchange | undefined {
     const message = request.raw
     if (message.httpVersion !== '1.1') checkVersion(message, reply)
@@ -89,6 +94,8 @@ export class Gateway implements ForwardingHooks {
       reply.header('allow', ALLOWED_METHODS)
       throw new MethodNotAllowedError(request.method)
     }
+    // One that was dropped might have been the length of the body, or what a policy goes by.
+    if (message.rawHeaders.length >= this.maxRawHeaders) throw new HeadTooLargeError()
     const target = readTarget(message.url ?? '', request.method)
     if (typeof target === 'string') throw new BadPathError(target)
     const isHttp2 = message.httpVersionMajor === 2

@@ -103,7 +103,8 @@ async function serveRoutes(fastify: FastifyInstance, config: GatewayConfig, clos
     mount: fastify.prefix,
     now,
     random: Math.random,
-    isHooked: createHookCheck('gatewayOnSend')
+    isHooked: createHookCheck('gatewayOnSend'),
+    maxRawHeaders: maxRawHeaders(fastify.server)
   })
 
   const seam = createSeam(gateway, () => {
@@ -182,6 +183,12 @@ function resolveLayers(fastify: FastifyInstance, gateway: Gateway): void {
   const unknown = fastify.middleware.unknownRoutes()
   if (unknown.length > 0) throw new UnknownRouteError(unknown.join(', '), ids.join(', '))
   for (const route of gateway.routes) route.onion = fastify.middleware.resolve(route.id, route.config.middleware)
+}
+
+/** How long `rawHeaders` can get; Node.js keeps 1,000 headers unless the server says otherwise, where 0 means any number. */
+function maxRawHeaders({ maxHeadersCount }: { readonly maxHeadersCount?: number | null }): number {
+  if (typeof maxHeadersCount !== 'number') return 2_000
+  return maxHeadersCount === 0 ? Number.POSITIVE_INFINITY : maxHeadersCount * 2
 }
 
 /** All methods that can be forwarded; those that Fastify does not know yet are made known to it. */

@@ -1,6 +1,7 @@
 import type { StrategyFactory } from '../types.ts'
 import { consistentHash } from './consistent-hash.ts'
 import { leastConnections } from './least-connections.ts'
+import { p2c } from './p2c.ts'
 import { random } from './random.ts'
 import { roundRobin } from './round-robin.ts'
 import { smoothWeightedRoundRobin } from './smooth-weighted-round-robin.ts'
@@ -9,6 +10,7 @@ export const builtInStrategies: readonly StrategyFactory[] = [
   roundRobin,
   smoothWeightedRoundRobin,
   leastConnections,
+  p2c,
   consistentHash,
   random
 ]

@@ -1,8 +1,9 @@
 import { InvalidStrategyError } from '../../errors.ts'
+import { compareLoad } from '../compare-load.ts'
 import { checkOptionNames } from '../options.ts'
 import type { Target } from '../target.ts'
 import type { PickContext, Strategy, StrategyDeps, StrategyFactory } from '../types.ts'
-import { compareLoad, SmoothWeights } from './smooth-weighted-round-robin.ts'
+import { SmoothWeights } from './smooth-weighted-round-robin.ts'
 
 /**
  * Takes the target that would have the fewest attempts in flight for its weight, ties at random.

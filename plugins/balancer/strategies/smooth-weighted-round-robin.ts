@@ -1,3 +1,4 @@
+import { compareLoad } from '../compare-load.ts'
 import { checkOptionNames } from '../options.ts'
 import type { Target } from '../target.ts'
 import type { Outcome, PickContext, Strategy, StrategyFactory } from '../types.ts'
@@ -68,11 +69,6 @@ export class SmoothWeights implements Strategy {
 /** Gives a peer back one unit of the weight that failures took from it. */
 export function recover(peer: Peer): void {
   if (peer.effective < peer.target.weight) peer.effective++
-}
-
-/** Negative when `a` has fewer attempts in flight for its weight than `b`. */
-export function compareLoad(a: Target, b: Target): number {
-  return a.inFlight * b.weight - b.inFlight * a.weight
 }
 
 /** Interleaves the targets as evenly as their weights allow, and favours those that do not fail. */

@@ -36,6 +36,10 @@ export class Attempt implements TransportHandler, AnswerSource {
   private handle: TransportAttempt | undefined = undefined
   private answer: Answer | undefined = undefined
   private phase = CONNECTING
+  /** Since when the target could have answered; negative when nobody asks. */
+  private measuredFrom = -1
+  private hasBody = false
+  private latency: number | undefined = undefined
   private over = false
   /** The response is read to its end, but nobody gets it. */
   private discarded = false
@@ -56,6 +60,8 @@ export class Attempt implements TransportHandler, AnswerSource {
     exchange.attempts++
     exchange.target = this.target.url
     this.startedAt = performance.now()
+    if (upstream.balancer.needs.latency === true) this.measuredFrom = this.startedAt
+    this.hasBody = body !== undefined
     const handle = upstream.transport.dispatch(
       {
         target: this.target,
@@ -80,7 +86,10 @@ export class Attempt implements TransportHandler, AnswerSource {
   }
 
   onRequestEnd(): void {
-    if (this.phase === SENDING) this.enter(WAITING)
+    if (this.phase !== SENDING) return
+    this.enter(WAITING)
+    // How long the client took to send its body says nothing about the target.
+    if (this.hasBody && this.measuredFrom >= 0) this.measuredFrom = performance.now()
   }
 
   onProgress(): void {
@@ -95,6 +104,7 @@ export class Attempt implements TransportHandler, AnswerSource {
   onHead(head: ResponseHead): void {
     this.enter(RECEIVING)
     this.head = head
+    if (this.measuredFrom >= 0) this.latency = performance.now() - this.measuredFrom
     this.answer = this.owner.onAttemptHead(this, head)
   }
 
@@ -126,7 +136,7 @@ export class Attempt implements TransportHandler, AnswerSource {
       this.end('failure')
       return
     }
-    this.end('success')
+    this.end(this.head.status >= 500 ? 'error' : 'success')
     this.owner.onAttemptEnd()
     this.answer?.end(trailers)
   }
@@ -167,8 +177,10 @@ export class Attempt implements TransportHandler, AnswerSource {
     this.handle?.abort()
     this.handle = undefined
     const { exchange, upstream } = this.owner
-    exchange.targetTime += performance.now() - this.startedAt
-    upstream.balancer.release(this.target, outcome)
+    const now = performance.now()
+    exchange.targetTime += now - this.startedAt
+    if (this.measuredFrom >= 0) this.latency ??= now - this.measuredFrom
+    upstream.balancer.release(this.target, outcome, this.latency)
     upstream.queue.wake()
   }
 

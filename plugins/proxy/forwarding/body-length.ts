@@ -21,6 +21,8 @@ export function readBodyLength(message: IncomingMessage): number | undefined {
   if (coding !== undefined && (announced !== undefined || coding.toLowerCase() !== 'chunked')) {
     throw new BadFramingError('transfer-encoding other than chunked, or together with content-length')
   }
+  // RFC 9112, section 6.1: a recipient of HTTP/1.0 may not know it, and end the body elsewhere.
+  if (coding !== undefined && message.httpVersion === '1.0') throw new BadFramingError('transfer-encoding in HTTP/1.0')
   return announced === undefined ? -1 : Number(announced)
 }
 

@@ -1,5 +1,5 @@
 import type { Target } from '../../balancer/index.ts'
-import type { TlsOptions } from './dialer.ts'
+import { Dialer, type TlsOptions } from './dialer.ts'
 import { Pool } from './pool.ts'
 import type { Transport, TransportAttempt, TransportHandler, TransportRequest } from './types.ts'
 
@@ -21,6 +21,8 @@ export class Http1Transport implements Transport {
   private readonly tls: TlsOptions
   private readonly now: () => number
   private readonly pools = new Map<Target, Pool>()
+  /** They outlive the pools: the first connection after a pause can still resume the TLS session. */
+  private readonly dialers = new WeakMap<Target, Dialer>()
 
   constructor(tls: TlsOptions, now: () => number) {
     this.tls = tls
@@ -32,7 +34,7 @@ export class Http1Transport implements Transport {
     let pool = this.pools.get(target)
     if (pool === undefined) {
       // A pool goes with its last connection, so that nothing is left of a target that was removed.
-      pool = new Pool(target, this.tls, this.now, () => this.pools.delete(target))
+      pool = new Pool(this.dialerOf(target), this.now, () => this.pools.delete(target))
       this.pools.set(target, pool)
     }
     return pool.dispatch(request, handler)
@@ -40,5 +42,14 @@ export class Http1Transport implements Transport {
 
   destroy(): void {
     for (const pool of this.pools.values()) pool.destroy()
+  }
+
+  private dialerOf(target: Target): Dialer {
+    let dialer = this.dialers.get(target)
+    if (dialer === undefined) {
+      dialer = new Dialer(target, this.tls, 'http/1.1')
+      this.dialers.set(target, dialer)
+    }
+    return dialer
   }
 }

@@ -1,6 +1,5 @@
-import type { Target } from '../../balancer/index.ts'
 import { Connection, type ConnectionOwner } from './connection.ts'
-import { Dialer, type TlsOptions } from './dialer.ts'
+import type { Dialer } from './dialer.ts'
 import type { TransportAttempt, TransportHandler, TransportRequest } from './types.ts'
 
 /**
@@ -21,8 +20,8 @@ export class Pool implements ConnectionOwner {
   private readonly all = new Set<Connection>()
   private sweeper: NodeJS.Timeout | undefined = undefined
 
-  constructor(target: Target, tls: TlsOptions, now: () => number, onEmpty: () => void) {
-    this.dialer = new Dialer(target, tls, 'http/1.1')
+  constructor(dialer: Dialer, now: () => number, onEmpty: () => void) {
+    this.dialer = dialer
     this.now = now
     this.onEmpty = onEmpty
   }
