@@ -11,7 +11,16 @@ import {
 } from '../plugins/errors.ts'
 import { sequence } from './balancer-helper.ts'
 
-const BUILT_IN = ['round-robin', 'smooth-weighted-round-robin', 'least-connections', 'p2c', 'consistent-hash', 'random']
+const BUILT_IN = [
+  'round-robin',
+  'smooth-weighted-round-robin',
+  'least-connections',
+  'p2c',
+  'least-response-time',
+  'peak-ewma',
+  'consistent-hash',
+  'random'
+]
 const idle: StrategyFactory = { name: 'idle', create: () => ({ add() {}, remove() {}, get: () => undefined }) }
 
 test('the built-in strategies are there from the start', () => {

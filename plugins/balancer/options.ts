@@ -1,4 +1,5 @@
 import { InvalidStrategyError } from '../errors.ts'
+import { parseDuration } from '../units.ts'
 
 /**
  * Refuses options that a strategy does not know, so that a misspelt one is not passed over in silence.
@@ -14,4 +15,15 @@ export function checkOptionNames(
     const expected = known.length === 0 ? 'it takes no options' : `expected one of: ${known.join(', ')}`
     throw new InvalidStrategyError(strategy, `unknown option '${name}', ${expected}`)
   }
+}
+
+/**
+ * Milliseconds of an option such as `10s`; `otherwise` where it is not given.
+ * @throws InvalidStrategyError
+ */
+export function readDuration(strategy: string, name: string, value: unknown, otherwise: number): number {
+  if (value === undefined) return otherwise
+  const milliseconds = parseDuration(value)
+  if (milliseconds !== undefined) return milliseconds
+  throw new InvalidStrategyError(strategy, `${name} must be a duration such as 10s, found ${JSON.stringify(value)}`)
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { parseDuration } from './units.ts'
+import { parseDuration } from '../units.ts'
 import { leaf, mapping, name, text } from './values.ts'
 
 type Path = readonly (string | number)[]

@@ -1,6 +1,6 @@
 import { z } from 'zod'
+import { parseDuration, parseSize } from '../units.ts'
 import { oneOf } from './faults.ts'
-import { parseDuration, parseSize } from './units.ts'
 
 /** A token of RFC 9110, section 5.6.2: what methods, header names and cookie names are made of. */
 export const TOKEN = /^[\w!#$%&'*+.^`|~-]+$/

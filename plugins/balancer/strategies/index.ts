@@ -1,7 +1,9 @@
 import type { StrategyFactory } from '../types.ts'
 import { consistentHash } from './consistent-hash.ts'
 import { leastConnections } from './least-connections.ts'
+import { leastResponseTime } from './least-response-time.ts'
 import { p2c } from './p2c.ts'
+import { peakEwma } from './peak-ewma.ts'
 import { random } from './random.ts'
 import { roundRobin } from './round-robin.ts'
 import { smoothWeightedRoundRobin } from './smooth-weighted-round-robin.ts'
@@ -11,6 +13,8 @@ export const builtInStrategies: readonly StrategyFactory[] = [
   smoothWeightedRoundRobin,
   leastConnections,
   p2c,
+  leastResponseTime,
+  peakEwma,
   consistentHash,
   random
 ]

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { parseDuration, parseSize } from '../plugins/config/units.ts'
+import { parseDuration, parseSize } from '../plugins/units.ts'
 
 const durations: [value: unknown, milliseconds: number | undefined][] = [
   ['250ms', 250],

@@ -1,0 +1,96 @@
+import { checkOptionNames } from '../options.ts'
+import type { Target } from '../target.ts'
+import type { Outcome, PickContext, Strategy, StrategyDeps, StrategyFactory } from '../types.ts'
+
+/** Share of the latest sample in the average. */
+const SMOOTHING = 0.1
+/** What an error counts at least, in milliseconds: a target that fails fast must not look fast. */
+const ERROR_TIME = 1_000
+/** After this many milliseconds without a sample an idle target has its average halved, and so gets another chance. */
+const HALVING = 5_000
+
+interface Peer {
+  readonly target: Target
+  /** Milliseconds; 0 while nothing is known. */
+  average: number
+  /** When the average was last changed. */
+  changed: number
+}
+
+/**
+ * Takes the target with the least average response time, times the attempts in flight with the one to come, for its
+ * weight; ties at random. Looks at all targets. nginx's `least_time header` without the steps of 20 ms, and with errors.
+ *
+ * @see https://nginx.org/en/docs/http/ngx_http_upstream_module.html#least_time
+ */
+export const leastResponseTime: StrategyFactory = {
+  name: 'least-response-time',
+  create(options, deps) {
+    checkOptionNames('least-response-time', options, [])
+    return new LeastResponseTime(deps)
+  }
+}
+
+class LeastResponseTime implements Strategy {
+  readonly needs = { latency: true }
+  readonly #peers = new Map<Target, Peer>()
+  readonly #deps: StrategyDeps
+
+  constructor(deps: StrategyDeps) {
+    this.#deps = deps
+  }
+
+  add(target: Target): void {
+    this.#peers.set(target, { target, average: 0, changed: this.#deps.now() })
+  }
+
+  remove(target: Target): void {
+    this.#peers.delete(target)
+  }
+
+  get(context: PickContext): Target | undefined {
+    const now = this.#deps.now()
+    let best: Target | undefined
+    let least = Number.POSITIVE_INFINITY
+    let tied = 1
+    for (const peer of this.#peers.values()) {
+      const cost = costOf(peer, now)
+      if (cost > least || !peer.target.isAvailable(context, this.#deps.now)) continue
+      if (cost < least) {
+        best = peer.target
+        least = cost
+        tied = 1
+      } else if (this.#deps.random() * ++tied < 1) {
+        // The k-th of the tied replaces the choice with a chance of 1/k, which makes all of them equally likely.
+        best = peer.target
+      }
+    }
+    return best
+  }
+
+  observe(target: Target, outcome: Outcome, milliseconds: number | undefined): void {
+    const peer = this.#peers.get(target)
+    if (peer === undefined) return
+    const isError = outcome === 'error' || outcome === 'failure'
+    const sample = isError ? Math.max(milliseconds ?? 0, ERROR_TIME) : milliseconds
+    // Who was not waited for to the end would have taken longer: that says something only if it was long already.
+    if (sample === undefined || (outcome === 'neutral' && sample <= peer.average)) return
+    peer.average = peer.average === 0 ? sample : peer.average + SMOOTHING * (sample - peer.average)
+    peer.changed = this.#deps.now()
+  }
+}
+
+/** A target of which nothing is known is worth one attempt; while that is under way it counts as one that fails. */
+function costOf(peer: Peer, now: number): number {
+  const { inFlight, weight } = peer.target
+  if (inFlight === 0) {
+    // With attempts in flight, no sample is no sign of idleness but of a target that does not answer.
+    const halvings = Math.floor((now - peer.changed) / HALVING)
+    if (halvings > 0) {
+      peer.average *= 0.5 ** halvings
+      peer.changed += halvings * HALVING
+    }
+    return peer.average / weight
+  }
+  return ((peer.average === 0 ? ERROR_TIME : peer.average) * (inFlight + 1)) / weight
+}

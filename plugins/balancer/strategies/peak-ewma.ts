@@ -1,0 +1,91 @@
+import { InvalidStrategyError } from '../../errors.ts'
+import { checkOptionNames, readDuration } from '../options.ts'
+import type { Target } from '../target.ts'
+import type { Outcome, PickContext, Strategy, StrategyDeps, StrategyFactory } from '../types.ts'
+import { WeightedTargets } from '../weighted-targets.ts'
+
+const DECAY = 10_000
+/** The cost of a target of which nothing is known yet, but that has an attempt in flight: more than any other's. */
+const PENALTY = 2 ** 40
+
+/**
+ * Draws two targets by weight, and takes the one with the less moving average of the response time, times the attempts
+ * in flight with the one to come, for its weight. A slower response becomes the average at once, faster ones work
+ * with time. The first drawn wins a tie.
+ *
+ * @see https://github.com/twitter/finagle/blob/develop/finagle-core/src/main/scala/com/twitter/finagle/loadbalancer/PeakEwma.scala
+ */
+export const peakEwma: StrategyFactory = {
+  name: 'peak-ewma',
+  create(options, deps) {
+    checkOptionNames('peak-ewma', options, ['decay'])
+    const decay = readDuration('peak-ewma', 'decay', options.decay, DECAY)
+    if (decay === 0) throw new InvalidStrategyError('peak-ewma', 'decay must be more than 0')
+    return new PeakEwma(deps, decay)
+  }
+}
+
+class PeakEwma implements Strategy {
+  readonly needs = { latency: true }
+  readonly #deps: StrategyDeps
+  readonly #decay: number
+  readonly #targets: WeightedTargets
+  readonly #averages = new Map<Target, PeakAverage>()
+
+  constructor(deps: StrategyDeps, decay: number) {
+    this.#deps = deps
+    this.#decay = decay
+    this.#targets = new WeightedTargets(deps)
+  }
+
+  add(target: Target): void {
+    this.#targets.add(target)
+    this.#averages.set(target, new PeakAverage(this.#decay, this.#deps.now()))
+  }
+
+  remove(target: Target): void {
+    this.#targets.remove(target)
+    this.#averages.delete(target)
+  }
+
+  get(context: PickContext): Target | undefined {
+    const index = this.#targets.draw(context)
+    const first = this.#targets.at(index)
+    if (first === undefined) return undefined
+    const second = this.#targets.at(this.#targets.draw(context, index))
+    if (second === undefined) return first
+    const now = this.#deps.now()
+    return this.#costOf(second, now) < this.#costOf(first, now) ? second : first
+  }
+
+  observe(target: Target, outcome: Outcome, milliseconds: number | undefined): void {
+    if (outcome === 'neutral' || milliseconds === undefined) return
+    this.#averages.get(target)?.observe(milliseconds, this.#deps.now())
+  }
+
+  #costOf(target: Target, now: number): number {
+    const average = this.#averages.get(target)
+    average?.observe(0, now)
+    const cost = average?.cost ?? 0
+    const { inFlight, weight } = target
+    return (cost === 0 && inFlight > 0 ? PENALTY + inFlight : cost * (inFlight + 1)) / weight
+  }
+}
+
+class PeakAverage {
+  /** Milliseconds; 0 before the first sample. */
+  cost = 0
+  readonly #decay: number
+  #changed: number
+
+  constructor(decay: number, now: number) {
+    this.#decay = decay
+    this.#changed = now
+  }
+
+  observe(sample: number, now: number): void {
+    const share = Math.exp(-Math.max(0, now - this.#changed) / this.#decay)
+    this.cost = sample > this.cost ? sample : sample * (1 - share) + this.cost * share
+    this.#changed = now
+  }
+}
