@@ -93,6 +93,13 @@ export const TargetClosedError = createError(
   502
 )
 
+/** The target cannot switch protocols, since it is spoken to in HTTP/2. Args: the protocols asked for. */
+export const UpgradeUnsupportedError = createError<[string]>(
+  'FST_GATEWAY_UPGRADE_UNSUPPORTED',
+  'Upgrade to %s is not supported here',
+  501
+)
+
 /** The target's response is not HTTP that can be forwarded safely. Args: what is wrong with it. */
 export const BadResponseError = createError<[string]>(
   'FST_GATEWAY_BAD_RESPONSE',

@@ -75,6 +75,7 @@ test('an upstream has its defaults', () => {
     },
     queue: { size: 0, timeout: 5_000 },
     hedge: { enabled: false, quantile: 0.95 },
+    http2: false,
     tls: { verify: true }
   })
 })

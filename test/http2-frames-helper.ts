@@ -134,6 +134,8 @@ export class FramePeer {
   readonly frames: Frame[] = []
   /** How the connection ended: by an orderly close, or by a reset. */
   closed: 'no' | 'end' | 'reset' = 'no'
+  /** Called for each frame received, for ends that play a part. */
+  onFrame: ((frame: Frame) => void) | undefined = undefined
   private buffer: Buffer = Buffer.alloc(0)
 
   /** @param skip bytes before the first frame: those of the preface, when the other end is a client */
@@ -208,6 +210,7 @@ export class FramePeer {
       this.buffer = this.buffer.subarray(end)
       this.frames.push(one)
       if (one.type === SETTINGS && (one.flags & ACK) === 0) this.send(frame(SETTINGS, ACK, 0))
+      this.onFrame?.(one)
     }
   }
 

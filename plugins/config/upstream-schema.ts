@@ -112,6 +112,9 @@ export const upstream = mapping({
   retry: retry.prefault({}).describe('When a failed attempt is followed by another.'),
   queue: queue.prefault({}).describe('Where requests wait for a target to have room.'),
   hedge: hedge.prefault({}).describe('Second attempts beside slow ones, within `retry.budget`.'),
+  http2: flag()
+    .prefault(false)
+    .describe('HTTP/2 to the targets: as agreed on by ALPN with `https`, with prior knowledge with `http` and `unix`.'),
   tls: tls.prefault({}).describe('For `https` targets. Paths of files are relative to the configuration file.')
 }).transform((parsed) => ({ ...parsed, hashKey: parsed.hashKey }))
 

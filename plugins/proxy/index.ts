@@ -25,7 +25,7 @@ import { GatewayExchange } from './gateway-exchange.ts'
 import { createHookCheck } from './hook-check.ts'
 import { mountPoints } from './routing/mount-points.ts'
 import { createSeam } from './seam.ts'
-import { Http1Transport } from './transport/index.ts'
+import { Http1Transport, Http2Transport } from './transport/index.ts'
 import { serveUpgrades } from './upgrade/serve-upgrades.ts'
 
 /** Options of the proxy: the configuration, and what only code can give. */
@@ -86,11 +86,11 @@ function readConfig(options: ProxyOptions, shared: ReadonlySet<string>): Gateway
 async function serveRoutes(fastify: FastifyInstance, config: GatewayConfig, closeTimeout: number): Promise<void> {
   const now = () => performance.now()
   const upstreams = new Map<string, UpstreamRuntime>()
-  for (const [name, { timeouts, retry, queue, hedge, tls }] of Object.entries(config.upstreams)) {
+  for (const [name, { timeouts, retry, queue, hedge, http2, tls }] of Object.entries(config.upstreams)) {
     upstreams.set(name, {
       name,
       balancer: fastify.balancers.get(name),
-      transport: new Http1Transport(tls, now),
+      transport: http2 ? new Http2Transport(tls, now) : new Http1Transport(tls, now),
       timeouts,
       retry: new RetryPolicy(retry, { now, random: Math.random, date: Date.now }),
       queue: new RequestQueue(queue),

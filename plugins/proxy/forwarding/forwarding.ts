@@ -8,7 +8,8 @@ import {
   QueueFullError,
   QueueTimeoutError,
   RetryBudgetError,
-  TotalTimeoutError
+  TotalTimeoutError,
+  UpgradeUnsupportedError
 } from '../../errors.ts'
 import { whenClosed } from '../../middleware/index.ts'
 import { type Answer, giveUp, progressOf } from '../answer/answer.ts'
@@ -134,7 +135,7 @@ export class Forwarding implements AttemptOwner, Expiring, PickContext, Waiter {
       return
     }
     this.report(error, attempt)
-    attempt.end('failure')
+    attempt.end(error instanceof UpgradeUnsupportedError ? 'neutral' : 'failure')
     if (this.leavesRival(attempt)) return
     const delay = repeatable ? this.retryDelay(attempt.target, conditionOf(error), 0) : undefined
     if (delay === undefined) this.finish(error)

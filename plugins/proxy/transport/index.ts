@@ -5,6 +5,7 @@ import type { Transport, TransportAttempt, TransportHandler, TransportRequest } 
 
 export { isStale, isUnprocessed } from './connection.ts'
 export type { TlsOptions } from './dialer.ts'
+export { Http2Transport } from './http2/transport.ts'
 export type {
   BodySink,
   BodySource,
