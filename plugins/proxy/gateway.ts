@@ -25,7 +25,7 @@ import { Deadlines } from './forwarding/deadlines.ts'
 import { Forwarding } from './forwarding/forwarding.ts'
 import { RequestBody } from './forwarding/request-body.ts'
 import { buildRequestHeaders, peerAddress } from './forwarding/request-headers.ts'
-import { filterResponseHeaders } from './forwarding/response-headers.ts'
+import { filterResponseHeaders, keepRequiredProtocols } from './forwarding/response-headers.ts'
 import { isIdempotent } from './forwarding/retry-policy.ts'
 import type { ForwardingHooks, UpstreamRuntime } from './forwarding/types.ts'
 import { awaitsContinue } from './front/expectation.ts'
@@ -186,12 +186,14 @@ export class Gateway implements ForwardingHooks {
     })
   }
 
-  responseHeaders({ matched, request, host, target }: GatewayExchange, head: ResponseHead): string[] {
+  responseHeaders({ matched, request, reply, host, target }: GatewayExchange, head: ResponseHead): string[] {
     const bodyless = isBodyless(request.method, head)
     const pairs = filterResponseHeaders(head.headers, {
       chunked: !bodyless && head.length < 0 && request.raw.httpVersion !== '1.0',
       length: head.status !== 204 && head.status !== 101
     })
+    if (head.status === 426 && request.raw.httpVersion === '1.1')
+      keepRequiredProtocols(pairs, head.headers, reply.raw.shouldKeepAlive)
     if (request.raw.httpVersionMajor === 2 && head.status > 599) throw new BadResponseError('no status of HTTP/2')
     if (matched === undefined) return pairs
     if (matched.reverse !== undefined) {

@@ -4,6 +4,7 @@ import type { Outcome, Target } from '../../balancer/index.ts'
 import { IdleTimeoutError, ResponseTimeoutError } from '../../errors.ts'
 import type { Answer, AnswerSource } from '../answer/answer.ts'
 import type { BodySource, ResponseHead, TransportAttempt, TransportHandler } from '../transport/index.ts'
+import { safeTrailers } from './trailers.ts'
 import type { AttemptOwner, OutgoingRequest } from './types.ts'
 
 const CONNECTING = 0
@@ -138,7 +139,7 @@ export class Attempt implements TransportHandler, AnswerSource {
     }
     this.end(this.head.status >= 500 ? 'error' : 'success')
     this.owner.onAttemptEnd()
-    this.answer?.end(trailers)
+    this.answer?.end(safeTrailers(trailers))
   }
 
   onError(error: Error): void {

@@ -4,6 +4,7 @@ import type { Readable } from 'node:stream'
 import { BodyTooLargeError, ClientClosedError } from '../../errors.ts'
 import { streamOf } from '../../middleware/index.ts'
 import type { BodySink, BodySource } from '../transport/index.ts'
+import { safeTrailers } from './trailers.ts'
 
 export interface RequestBodyOptions {
   /** Bytes announced by the client, or -1. */
@@ -17,24 +18,6 @@ export interface RequestBodyOptions {
   /** The body cannot be had whole: too large, or the client left while sending it. */
   readonly onFault: (error: Error) => void
 }
-
-/** Trailer fields that would change what the message before them meant (RFC 9110, section 6.5.1). */
-const FORBIDDEN_TRAILERS = new Set([
-  'authorization',
-  'connection',
-  'content-encoding',
-  'content-length',
-  'content-range',
-  'content-type',
-  'cookie',
-  'expect',
-  'host',
-  'keep-alive',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade'
-])
 
 /**
  * The body of a request on its way to targets, one after the other. It streams with the pace of its target; what has
@@ -166,14 +149,4 @@ function stopAfterAnswer(stream: ServerHttp2Stream): void {
       if (!stream.closed && stream.state.localClose === 1) stream.close(constants.NGHTTP2_NO_ERROR)
     })
   })
-}
-
-function safeTrailers(raw: readonly string[]): readonly string[] {
-  if (raw.length === 0) return raw
-  const kept: string[] = []
-  for (let i = 0; i < raw.length; i += 2) {
-    const name = raw[i] ?? ''
-    if (!FORBIDDEN_TRAILERS.has(name.toLowerCase())) kept.push(name, raw[i + 1] ?? '')
-  }
-  return kept
 }

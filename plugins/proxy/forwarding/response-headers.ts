@@ -41,6 +41,18 @@ export function filterResponseHeaders(raw: readonly string[], framing: ResponseF
   return pairs
 }
 
+/**
+ * Adds the protocols that a 426 (Upgrade Required) asks for: without them it says nothing (RFC 9110, section 15.5.22),
+ * and the gateway does take a client there.
+ */
+export function keepRequiredProtocols(pairs: string[], raw: readonly string[], keepAlive: boolean): void {
+  for (let i = 0; i < raw.length; i += 2) {
+    if (raw[i]?.toLowerCase() !== 'upgrade') continue
+    pairs.push('connection', keepAlive ? 'upgrade' : 'upgrade, close', 'upgrade', raw[i + 1] ?? '')
+    return
+  }
+}
+
 function findNominated(raw: readonly string[]): ReadonlySet<string> | undefined {
   let list: string | undefined
   for (let i = 0; i < raw.length; i += 2) {
