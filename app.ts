@@ -11,6 +11,7 @@ import demo from './plugins/demo/index.ts'
 import { NoRouteError } from './plugins/errors.ts'
 import { accessLog } from './plugins/middleware/index.ts'
 import proxy, { answerClientError, type ProxyOptions } from './plugins/proxy/index.ts'
+import { createServerFactory } from './plugins/server/index.ts'
 
 export type { Balancer, Strategy, StrategyFactory, Target } from './plugins/balancer/index.ts'
 export type { GatewayConfig, GatewayOptions } from './plugins/config/index.ts'
@@ -45,20 +46,13 @@ export async function buildApp(
   env: NodeJS.ProcessEnv = process.env
 ): Promise<{ app: FastifyInstance; env: GatewayEnv }> {
   const parsed = parseEnv(env, knownStrategies)
-  const server = (parsed.config ?? parseOptions({ routes: [] })).server
-  const app = Fastify(serverOptions(parsed, server, parsed.config?.trustedProxies ?? []))
+  const app = Fastify(serverOptions(parsed, parsed.config?.trustedProxies ?? []))
   const config = parsed.config ?? (await startDemo(app, env))
   app.setNotFoundHandler((request, reply) => {
     // `OPTIONS *` asks what the server itself can do, not any resource (RFC 9110, section 9.3.7).
     if (request.url === '*' && request.method === 'OPTIONS') return reply.code(204).send()
     const query = request.url.indexOf('?')
     return reply.send(new NoRouteError(request.method, query < 0 ? request.url : request.url.slice(0, query)))
-  })
-  // Exchanges under way keep their connection; it goes as soon as they are done.
-  app.addHook('preClose', (done) => {
-    const sweep = setInterval(() => app.server.closeIdleConnections(), 20)
-    app.server.once('close', () => clearInterval(sweep))
-    done()
   })
   await app.register(proxy, { config, layers: layersOf(parsed, {}), closeTimeout: parsed.shutdownTimeout })
   return { app, env: parsed }
@@ -76,27 +70,17 @@ function layersOf(env: GatewayEnv, { layers = [] }: GatewayPluginOptions): NonNu
   return env.accessLog ? [accessLog(), ...layers] : layers
 }
 
-function serverOptions(
-  env: GatewayEnv,
-  server: GatewayConfig['server'],
-  trustedProxies: string[]
-): FastifyHttpOptions<Server> {
+function serverOptions(env: GatewayEnv, trustedProxies: string[]): FastifyHttpOptions<Server> {
   const prettyLogs = env.logPretty ?? process.stdout.isTTY === true
   const stream = prettyLogs ? pretty({ translateTime: 'HH:MM:ss.l', ignore: 'pid,hostname' }) : process.stdout
   return {
     logger: { level: env.logLevel, stream },
     logController: new FailureLog(),
     clientErrorHandler: answerClientError,
-    requestTimeout: server.requestTimeout,
-    keepAliveTimeout: server.keepAliveTimeout,
+    serverFactory: createServerFactory(env.server),
     trustProxy: trustedProxies.length === 0 ? false : [...trustedProxies],
     // While closing, requests on connections that stand already are still served.
-    return503OnClosing: false,
-    http: {
-      headersTimeout: server.headersTimeout,
-      maxHeaderSize: server.maxHeaderSize,
-      connectionsCheckingInterval: 1_000
-    }
+    return503OnClosing: false
   }
 }
 
@@ -113,7 +97,8 @@ async function start(): Promise<void> {
   try {
     loadDotEnv()
     const { app, env } = await buildApp()
-    await app.listen({ host: env.host, port: env.port })
+    const listenTextResolver = (address: string) => `Server listening at ${address.replace(/^http:/, schemeOf(env))}`
+    await app.listen({ host: env.host, port: env.port, listenTextResolver })
     stopInPeace(app, env.shutdownTimeout)
     if (env.config === undefined) process.stdout.write(greeting(app, env))
   } catch (error) {
@@ -147,7 +132,7 @@ function loadDotEnv(): void {
 function greeting(app: FastifyInstance, env: GatewayEnv): string {
   const address = app.server.address()
   const port = typeof address === 'object' && address !== null ? address.port : env.port
-  const base = `http://${env.host.includes(':') ? `[${env.host}]` : env.host}:${port}`
+  const base = `${schemeOf(env)}//${env.host.includes(':') ? `[${env.host}]` : env.host}:${port}`
   return `
 The gateway listens on ${base} with three demo backends, weights 5, 1, 1. Try:
 
@@ -163,6 +148,10 @@ The gateway listens on ${base} with three demo backends, weights 5, 1, 1. Try:
 GATEWAY_TARGETS or GATEWAY_CONFIG put your own services behind it, see .env.example.
 
 `
+}
+
+function schemeOf({ server }: GatewayEnv): 'http:' | 'https:' {
+  return server.tls === undefined ? 'http:' : 'https:'
 }
 
 function describe(error: unknown): string {

@@ -63,7 +63,7 @@ export function runGateway(
   return {
     child,
     printed,
-    listening: () => printed(/"msg":"Server listening at (http:[^"]+)"/),
+    listening: () => printed(/"msg":"Server listening at (https?:[^"]+)"/),
     ended: () => closed
   }
 }

@@ -25,7 +25,7 @@ test('.env.example changes nothing when it is used as it is', () => {
 test('what .env.example shows in comments is accepted too', () => {
   const uncommented = renderEnvExample()
     .replaceAll(/^# (?=GATEWAY_\w+=)/gm, '')
-    .replace(/^GATEWAY_CONFIG=.*$/m, '')
+    .replaceAll(/^GATEWAY_(CONFIG|TLS_\w+)=.*$/gm, '')
   const { config } = parseEnv(parseDotEnv(uncommented))
 
   assert.equal(config?.upstreams.default?.targets.length, 2)

@@ -4,8 +4,10 @@ import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import Fastify from 'fastify'
 import config, { type GatewayConfig, type GatewayOptions, parseOptions } from '../plugins/config/index.ts'
+import { fixture } from './helper.ts'
 
 const targets = ['http://127.0.0.1:3001']
+const { source: _source, ...serverTls } = fixture<{ source: string; cert: string; key: string }>('localhost-tls.json')
 
 /** One upstream `users`, and one route to it that says more. */
 function withRoute(route: Record<string, unknown>): unknown {
@@ -42,7 +44,8 @@ test('without options there are no upstreams and no routes', () => {
       requestTimeout: 0,
       keepAliveTimeout: 72_000,
       maxHeaderSize: 16_384,
-      bodyLimit: 0
+      bodyLimit: 0,
+      http2: true
     }
   })
 })
@@ -456,6 +459,21 @@ const faults: [name: string, input: unknown, expected: string][] = [
     'a certificate without its key',
     withUpstream({ tls: { cert: 'test/fixtures/certificate.pem' } }),
     'options.upstreams.users.tls.cert: found cert alone, expected key beside it'
+  ],
+  [
+    'a certificate of the server without its key',
+    { server: { tls: { cert: 'test/fixtures/certificate.pem' } } },
+    'options.server.tls.key: found nothing, expected PEM text, or the path of a PEM file'
+  ],
+  [
+    'a key of the server that is not PEM',
+    { server: { tls: { cert: 'test/fixtures/certificate.pem', key: 'package.json' } } },
+    'options.server.tls.key: found a file that is not PEM, expected PEM text or a PEM file'
+  ],
+  [
+    'a version of TLS that is not safe',
+    { server: { tls: { ...serverTls, minVersion: 'TLSv1' } } },
+    "options.server.tls.minVersion: found 'TLSv1', expected one of: TLSv1.2, TLSv1.3 (did you mean 'TLSv1.2'?)"
   ]
 ]
 

@@ -32,6 +32,7 @@ const defaults = {
   logPretty: undefined,
   accessLog: false,
   shutdownTimeout: 10_000,
+  server: parseOptions({}).server,
   config: undefined,
   source: 'none',
   configFile: undefined

@@ -35,6 +35,7 @@ import { loadConfigFile, parseOptions } from 'fastify-gateway/config'
 import { InvalidConfigError } from 'fastify-gateway/errors'
 import { requestId } from 'fastify-gateway/middleware'
 import proxy from 'fastify-gateway/proxy'
+import { createServerFactory } from 'fastify-gateway/server'
 
 const last: StrategyFactory = {
   name: 'last',
@@ -57,7 +58,7 @@ const target = createServer((request, response) => response.end(String(request.h
 await new Promise<void>((resolve) => target.listen(0, '127.0.0.1', resolve))
 const url = 'http://127.0.0.1:' + (target.address() as AddressInfo).port
 
-const app = Fastify()
+const app = Fastify({ serverFactory: createServerFactory(parseOptions({}).server) })
 await app.register(gateway, {
   strategies: [last],
   upstreams: { api: { strategy: 'last', targets: ['http://127.0.0.1:1', url] } },

@@ -16,12 +16,11 @@ const KEYS = ['ca', 'cert', 'key'] as const
 export function readCredentials(input: unknown, directory: string): Credentials {
   const pem = new Map<string, string>()
   const faults: Fault[] = []
-  for (const [name, upstream] of entries(get(input, 'upstreams'))) {
-    const path = ['upstreams', name, 'tls']
+  for (const [path, tls] of tlsKeys(input)) {
     const before = faults.length
     const used: Partial<Record<(typeof KEYS)[number], string>> = {}
     for (const key of KEYS) {
-      const written = get(get(upstream, 'tls'), key)
+      const written = get(tls, key)
       if (typeof written !== 'string' || written === '') continue
       const read = pem.get(written) ?? readPem(written, directory)
       if (typeof read === 'string') {
@@ -50,14 +49,35 @@ export function readCredentials(input: unknown, directory: string): Credentials 
 /** The configuration with the PEM texts in place of what was written. */
 export function withCredentials(config: GatewayConfig, { pem }: Credentials): GatewayConfig {
   const upstreams = Object.entries(config.upstreams).map(([name, upstream]) => {
-    const tls = { ...upstream.tls }
-    for (const key of KEYS) {
-      const text = pem.get(tls[key] ?? '')
-      if (text !== undefined) tls[key] = text
-    }
-    return [name, { ...upstream, tls }]
+    return [name, { ...upstream, tls: fill(upstream.tls, pem) }]
   })
-  return { ...config, upstreams: Object.fromEntries(upstreams) }
+  const { server } = config
+  const tls = server.tls === undefined ? undefined : fill(server.tls, pem)
+  return {
+    ...config,
+    upstreams: Object.fromEntries(upstreams),
+    server: tls === undefined ? server : { ...server, tls }
+  }
+}
+
+function fill<Tls extends { ca?: string | undefined; cert?: string | undefined; key?: string | undefined }>(
+  written: Tls,
+  pem: Credentials['pem']
+): Tls {
+  const tls = { ...written }
+  for (const key of KEYS) {
+    const text = pem.get(tls[key] ?? '')
+    if (text !== undefined) tls[key] = text
+  }
+  return tls
+}
+
+/** Where PEM files may be named. */
+function tlsKeys(input: unknown): [path: string[], tls: unknown][] {
+  const upstreams = entries(get(input, 'upstreams')).map(([name, upstream]): [string[], unknown] => {
+    return [['upstreams', name, 'tls'], get(upstream, 'tls')]
+  })
+  return [...upstreams, [['server', 'tls'], get(get(input, 'server'), 'tls')]]
 }
 
 // The reasons never quote what was read: it may be a private key.

@@ -16,7 +16,7 @@ export const variables = mapping({
   GATEWAY_CONFIG: text('the path of a file')
     .optional()
     .describe(
-      'Configuration file, YAML or JSON. Takes the place of all variables from GATEWAY_TARGETS to GATEWAY_TRUSTED_PROXIES.'
+      'Configuration file, YAML or JSON. Takes the place of all variables from GATEWAY_TARGETS to GATEWAY_TLS_KEY.'
     ),
   GATEWAY_TARGETS: part(
     ['upstreams', 'default', 'targets'],
@@ -37,6 +37,10 @@ export const variables = mapping({
   GATEWAY_TRUSTED_PROXIES: part(['trustedProxies'], '10.0.0.0/8,loopback', readList).describe(
     'Peers whose x-forwarded-* headers are believed, separated by commas.'
   ),
+  GATEWAY_TLS_CERT: part(['server', 'tls', 'cert'], 'gateway.crt').describe(
+    'Certificate of the server, which then speaks TLS: the path of a PEM file, or PEM text.'
+  ),
+  GATEWAY_TLS_KEY: part(['server', 'tls', 'key'], 'gateway.key').describe('Its private key: a path, or PEM text.'),
   GATEWAY_LOG_LEVEL: name(LEVELS).prefault('info').describe('Least severe level that is logged.'),
   GATEWAY_LOG_PRETTY: flag()
     .optional()

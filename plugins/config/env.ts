@@ -3,7 +3,7 @@ import { parts, variables } from './env-variables.ts'
 import { type ConfigFault, type Fault, type FaultPath, invalidConfig, isWithin, toFaults } from './faults.ts'
 import { checkConfigFile } from './load.ts'
 import { check, withoutPosition } from './parse.ts'
-import type { GatewayConfig } from './schema.ts'
+import type { GatewayConfig, ServerConfig } from './schema.ts'
 
 type Variables = z.output<typeof variables>
 
@@ -17,6 +17,8 @@ export interface GatewayEnv {
   readonly accessLog: boolean
   /** In milliseconds. */
   readonly shutdownTimeout: number
+  /** The listening server; as by default where nothing is said of it. */
+  readonly server: ServerConfig
   /** `undefined` if there is neither a file nor a target. */
   readonly config: GatewayConfig | undefined
   readonly source: 'file' | 'targets' | 'none'
@@ -45,10 +47,12 @@ export function parseEnv(env: NodeJS.ProcessEnv, strategies?: readonly string[])
     ...faultsOf(fromParts),
     ...faultsOf(fromFile)
   ]
-  if (!parsed.success || faults.length > 0) throw invalidConfig(faults)
+  const checkedParts = 'config' in fromParts ? fromParts.config : undefined
+  if (!parsed.success || checkedParts === undefined || faults.length > 0) throw invalidConfig(faults)
 
   const source = configFile !== undefined ? 'file' : given.GATEWAY_TARGETS !== undefined ? 'targets' : 'none'
   const checked = { file: fromFile, targets: fromParts, none: undefined }[source]
+  const config = checked !== undefined && 'config' in checked ? checked.config : undefined
   return {
     host: parsed.data.GATEWAY_HOST,
     port: parsed.data.GATEWAY_PORT,
@@ -56,7 +60,8 @@ export function parseEnv(env: NodeJS.ProcessEnv, strategies?: readonly string[])
     logPretty: parsed.data.GATEWAY_LOG_PRETTY,
     accessLog: parsed.data.GATEWAY_ACCESS_LOG,
     shutdownTimeout: parsed.data.GATEWAY_SHUTDOWN_TIMEOUT,
-    config: checked !== undefined && 'config' in checked ? checked.config : undefined,
+    server: (config ?? checkedParts).server,
+    config,
     source,
     configFile
   }

@@ -2,14 +2,29 @@ import proxyAddr from '@fastify/proxy-addr'
 import type { z } from 'zod'
 import { routes } from './route-schema.ts'
 import { upstream } from './upstream-schema.ts'
-import { duration, leaf, list, mapping, record, size } from './values.ts'
+import { duration, flag, leaf, list, mapping, name, record, size, text } from './values.ts'
+
+const tls = mapping({
+  cert: text('PEM text, or the path of a PEM file').describe(
+    'Certificate of the server, and those between it and its root: PEM text, or the path of a file.'
+  ),
+  key: text('PEM text, or the path of a PEM file').describe('Its private key: PEM text, or a path.'),
+  ca: text('PEM text, or the path of a PEM file')
+    .optional()
+    .describe('Who signs the certificates of clients; each of them must then show one: PEM text, or a path.'),
+  minVersion: name(['TLSv1.2', 'TLSv1.3']).prefault('TLSv1.2').describe('Oldest version of TLS that is spoken.')
+})
 
 const server = mapping({
   headersTimeout: duration().prefault('15s').describe('For a client to send the head of a request; 0 = no limit.'),
   requestTimeout: duration().prefault(0).describe('For a client to send a whole request; 0 = no limit.'),
   keepAliveTimeout: duration().prefault('72s').describe('How long an idle client connection is kept.'),
   maxHeaderSize: size().prefault('16kb').describe('Largest head of a request.'),
-  bodyLimit: size().prefault(0).describe('Largest request body; 0 = no limit.')
+  bodyLimit: size().prefault(0).describe('Largest request body; 0 = no limit.'),
+  http2: flag()
+    .prefault(true)
+    .describe('Whether HTTP/2 is spoken beside HTTP/1.1: with TLS by ALPN, without to clients that begin with it.'),
+  tls: tls.optional().describe('Makes the server speak TLS. Paths of files are relative to the configuration file.')
 })
 
 /** The configuration: what may be written, what it means, and what the snapshot holds. */
@@ -21,7 +36,7 @@ export const schema = mapping({
     .describe(
       'Peers whose `x-forwarded-*` headers are believed: addresses, ranges, `loopback`, `linklocal`, `uniquelocal`.'
     ),
-  server: server.prefault({}).describe('Limits of the listening server.')
+  server: server.prefault({}).describe('The listening server, and its limits.')
 })
 
 /** The configuration as one writes it, in code or in a file. */
