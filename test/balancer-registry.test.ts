@@ -19,6 +19,8 @@ const BUILT_IN = [
   'least-response-time',
   'peak-ewma',
   'consistent-hash',
+  'hash',
+  'ip-hash',
   'random'
 ]
 const idle: StrategyFactory = { name: 'idle', create: () => ({ add() {}, remove() {}, get: () => undefined }) }

@@ -18,6 +18,15 @@ export function checkOptionNames(
 }
 
 /**
+ * Whether the option `compat` asks for what nginx does, where that differs.
+ * @throws InvalidStrategyError
+ */
+export function readCompat(strategy: string, value: unknown): boolean {
+  if (value === undefined || value === 'nginx') return value === 'nginx'
+  throw new InvalidStrategyError(strategy, `compat must be 'nginx', found ${JSON.stringify(value)}`)
+}
+
+/**
  * Milliseconds of an option such as `10s`; `otherwise` where it is not given.
  * @throws InvalidStrategyError
  */

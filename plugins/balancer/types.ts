@@ -25,6 +25,8 @@ export interface StrategyDeps {
 
 /** What a strategy needs from whoever sends the requests; nothing that is not asked for is worked out. */
 export interface StrategyNeeds {
+  /** It hashes `context.key`. `ip`: where the upstream has no `hashKey`, the address of the client. */
+  readonly key?: true | 'ip'
   /** `observe` is to be told how long the target took. */
   readonly latency?: boolean
 }

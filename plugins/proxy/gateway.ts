@@ -80,7 +80,8 @@ export class Gateway implements ForwardingHooks {
     this.isHooked = isHooked
     this.maxRawHeaders = maxRawHeaders
     for (const upstream of upstreams.values()) {
-      const reader = compileHashKey(config.upstreams[upstream.name]?.hashKey)
+      const hashKey = config.upstreams[upstream.name]?.hashKey
+      const reader = compileHashKey(hashKey ?? (upstream.balancer.needs.key === 'ip' ? { from: 'ip' } : undefined))
       if (reader !== undefined) this.keyReaders.set(upstream, reader)
     }
   }

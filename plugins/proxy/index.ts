@@ -86,10 +86,14 @@ function readConfig(options: ProxyOptions, shared: ReadonlySet<string>): Gateway
 async function serveRoutes(fastify: FastifyInstance, config: GatewayConfig, closeTimeout: number): Promise<void> {
   const now = () => performance.now()
   const upstreams = new Map<string, UpstreamRuntime>()
-  for (const [name, { timeouts, retry, queue, hedge, http2, tls }] of Object.entries(config.upstreams)) {
+  for (const [name, { timeouts, retry, queue, hedge, http2, tls, hashKey }] of Object.entries(config.upstreams)) {
+    const balancer = fastify.balancers.get(name)
+    if (balancer.needs.key === true && hashKey === undefined) {
+      fastify.log.warn({ upstream: name }, 'the strategy hashes a key, but the upstream has no hashKey')
+    }
     upstreams.set(name, {
       name,
-      balancer: fastify.balancers.get(name),
+      balancer,
       transport: http2 ? new Http2Transport(tls, now) : new Http1Transport(tls, now),
       timeouts,
       retry: new RetryPolicy(retry, { now, random: Math.random, date: Date.now }),

@@ -1,5 +1,7 @@
 import type { StrategyFactory } from '../types.ts'
 import { consistentHash } from './consistent-hash.ts'
+import { hash } from './hash.ts'
+import { ipHash } from './ip-hash.ts'
 import { leastConnections } from './least-connections.ts'
 import { leastResponseTime } from './least-response-time.ts'
 import { p2c } from './p2c.ts'
@@ -16,5 +18,7 @@ export const builtInStrategies: readonly StrategyFactory[] = [
   leastResponseTime,
   peakEwma,
   consistentHash,
+  hash,
+  ipHash,
   random
 ]

@@ -1,6 +1,5 @@
-import { InvalidStrategyError } from '../../errors.ts'
 import { compareLoad } from '../compare-load.ts'
-import { checkOptionNames } from '../options.ts'
+import { checkOptionNames, readCompat } from '../options.ts'
 import type { Target } from '../target.ts'
 import type { PickContext, Strategy, StrategyDeps, StrategyFactory } from '../types.ts'
 import { SmoothWeights } from './smooth-weighted-round-robin.ts'
@@ -16,10 +15,8 @@ export const leastConnections: StrategyFactory = {
   name: 'least-connections',
   create(options, deps) {
     checkOptionNames('least-connections', options, ['compat'])
-    const { compat } = options
-    if (compat === undefined) return new LeastConnections(deps)
-    if (compat === 'nginx') return new NginxLeastConnections(deps.now)
-    throw new InvalidStrategyError('least-connections', `compat must be 'nginx', found ${JSON.stringify(compat)}`)
+    const isNginx = readCompat('least-connections', options.compat)
+    return isNginx ? new NginxLeastConnections(deps.now) : new LeastConnections(deps)
   }
 }
 
