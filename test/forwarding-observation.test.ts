@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import balancer, { type Outcome, type StrategyFactory, type Target } from '../plugins/balancer/index.ts'
 import { eventually, RawClient, type RunningGateway, send, startGateway } from './forwarding-helper.ts'
-import { startTarget } from './helper.ts'
+import { startRawTarget, startTarget } from './helper.ts'
 
 interface Observation {
   outcome: Outcome
@@ -109,6 +109,24 @@ test('an attempt that ends without a response is measured to its end', async (t)
   assert.equal(status, 502)
   assert.equal(seen[0]?.outcome, 'failure')
   assert.ok((seen[0]?.milliseconds ?? 0) >= 29, `${seen[0]?.milliseconds} ms`)
+})
+
+test('of an upgrade, the time to the switch is measured, and not the life of the tunnel', async (t) => {
+  const { url, sockets } = await startRawTarget(t, (socket) => {
+    socket.once('data', () =>
+      socket.write('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n')
+    )
+  })
+  const { gateway, seen } = await startRecorded(t, url)
+
+  const client = new RawClient(t, gateway.port)
+  client.write('GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n')
+  await eventually(() => client.text.includes('101'), 'no switch')
+  for (const socket of sockets) socket.destroy()
+  await eventually(() => seen.length === 2, 'the tunnel stays')
+
+  assert.deepEqual([seen[0]?.outcome, typeof seen[0]?.milliseconds], ['success', 'number'])
+  assert.equal(seen[1]?.milliseconds, undefined)
 })
 
 test('nothing is measured for a strategy that does not ask', async (t) => {

@@ -94,6 +94,16 @@ const least: Case[] = [
     expected: 'b'
   },
   {
+    name: 'a client that left an unknown target soon says nothing',
+    events: [took('b', 10), { at: 'a', took: 11, outcome: 'neutral' }],
+    expected: 'a'
+  },
+  {
+    name: 'a client that left an unknown target after long has waited that long',
+    events: [took('b', 10), { at: 'a', took: 1001, outcome: 'neutral' }],
+    expected: 'b'
+  },
+  {
     name: 'a success of which nobody took the time says nothing',
     events: [took('a', 10), took('b', 11), { at: 'b', took: undefined }],
     expected: 'a'

@@ -73,8 +73,9 @@ class LeastResponseTime implements Strategy {
     if (peer === undefined) return
     const isError = outcome === 'error' || outcome === 'failure'
     const sample = isError ? Math.max(milliseconds ?? 0, ERROR_TIME) : milliseconds
+    if (sample === undefined) return
     // Who was not waited for to the end would have taken longer: that says something only if it was long already.
-    if (sample === undefined || (outcome === 'neutral' && sample <= peer.average)) return
+    if (outcome === 'neutral' && sample <= (peer.average === 0 ? ERROR_TIME : peer.average)) return
     peer.average = peer.average === 0 ? sample : peer.average + SMOOTHING * (sample - peer.average)
     peer.changed = this.#deps.now()
   }

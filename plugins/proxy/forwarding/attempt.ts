@@ -105,7 +105,7 @@ export class Attempt implements TransportHandler, AnswerSource {
   onHead(head: ResponseHead): void {
     this.enter(RECEIVING)
     this.head = head
-    if (this.measuredFrom >= 0) this.latency = performance.now() - this.measuredFrom
+    this.latency = this.measure()
     this.answer = this.owner.onAttemptHead(this, head)
   }
 
@@ -125,7 +125,8 @@ export class Attempt implements TransportHandler, AnswerSource {
     this.handle = undefined
     // To the balancer, the attempt has succeeded now, and not when its tunnel ends; that only keeps the place.
     const { balancer } = this.owner.upstream
-    balancer.release(this.target, 'success')
+    balancer.release(this.target, 'success', this.measure())
+    this.measuredFrom = -1
     balancer.acquire(this.target)
     this.owner.onAttemptUpgrade(this, head, socket, early)
   }
@@ -178,10 +179,8 @@ export class Attempt implements TransportHandler, AnswerSource {
     this.handle?.abort()
     this.handle = undefined
     const { exchange, upstream } = this.owner
-    const now = performance.now()
-    exchange.targetTime += now - this.startedAt
-    if (this.measuredFrom >= 0) this.latency ??= now - this.measuredFrom
-    upstream.balancer.release(this.target, outcome, this.latency)
+    exchange.targetTime += performance.now() - this.startedAt
+    upstream.balancer.release(this.target, outcome, this.latency ?? this.measure())
     upstream.queue.wake()
   }
 
@@ -189,6 +188,10 @@ export class Attempt implements TransportHandler, AnswerSource {
   discard(): void {
     if (this.head.length >= 0 && this.head.length <= SMALL_BODY) this.discarded = true
     else this.end('failure')
+  }
+
+  private measure(): number | undefined {
+    return this.measuredFrom < 0 ? undefined : performance.now() - this.measuredFrom
   }
 
   private enter(phase: number): void {
