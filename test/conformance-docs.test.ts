@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { casesOf, renderPage, sections } from './conformance-page.ts'
+import { casesOf, filesOf, renderPage, sections } from './conformance-page.ts'
 
 const PAGE = 'docs/conformance.md'
 
@@ -35,8 +35,22 @@ test('no call of a conformance test escapes the reader of its arguments', () => 
   const found = Object.keys(sections).flatMap((name) => casesOf(name).filter((one) => one.test !== ''))
   const files = [...new Set(found.map((one) => one.test))]
   const calls = files.flatMap((file) => [
-    ...readFileSync(`test/${file}.test.ts`, 'utf8').matchAll(/^\s*(?:conforms|conformsEach|differs)\(/gm)
+    ...readFileSync(`test/${file}`, 'utf8').matchAll(/^\s*(?:conforms|conformsEach|differs)\(/gm)
   ])
 
   assert.equal(found.length, calls.length)
+})
+
+test('every file with cases of a suite is run', () => {
+  for (const name of ['go', 'yarp', 'nginx']) {
+    const runner = `conformance-${name}.test.ts`
+    const imported = [...readFileSync(`test/${runner}`, 'utf8').matchAll(/^import '\.\/(.*)'$/gm)].map(
+      ([, file]) => file
+    )
+
+    assert.deepEqual(
+      imported,
+      filesOf(name).filter((file) => file !== runner)
+    )
+  }
 })

@@ -11,7 +11,7 @@ export interface Case {
   readonly state: 'passes' | 'differs' | 'does not apply'
   /** Reason, where the case does not pass. */
   readonly why: string
-  /** Test file without `.test.ts`, where there is a test. */
+  /** File of the test, where there is one. */
   readonly test: string
 }
 
@@ -39,11 +39,17 @@ export function renderPage(page: string): string {
   return fill(rendered, 'count', renderCount())
 }
 
-/** The cases of the files `test/conformance-NAME*.test.ts`, then those that have no test, with the reason. */
+/** The cases of the files `test/conformance-NAME*.ts`, then those that have no test, with the reason. */
 export function casesOf(name: string): Case[] {
-  const files = readdirSync('test').filter((file) => new RegExp(`^conformance-${name}\\b.*\\.test\\.ts$`).test(file))
-  const tested = files.sort().flatMap((file) => testedIn(file))
-  return [...tested, ...leftOut(name)]
+  return [...filesOf(name).flatMap(testedIn), ...leftOut(name)]
+}
+
+/** The files with cases of a suite; `conformance-NAME.test.ts` runs them all. */
+export function filesOf(name: string): string[] {
+  const pattern = new RegExp(`^conformance-${name}(-.*)?(\\.test)?\\.ts$`)
+  return readdirSync('test')
+    .filter((file) => pattern.test(file))
+    .sort()
 }
 
 /** The cases of the fixture `NAME.json`, which has rows for each test of its suite. */
@@ -53,7 +59,7 @@ function casesOfRows(name: string): Case[] {
     const why = rows.find((row) => row.why !== undefined)?.why ?? ''
     const size = rows.length === 1 ? '1 row' : `${rows.length} rows`
     const state = why === '' ? 'passes' : 'differs'
-    return { source: test, behaviour: `${behaviour} (${size})`, state, why, test: `conformance-${name}` }
+    return { source: test, behaviour: `${behaviour} (${size})`, state, why, test: `conformance-${name}.test.ts` }
   })
 }
 
@@ -62,7 +68,7 @@ function rawCases(): Case[] {
   return rawCaseGroups.flatMap(({ cases }) =>
     cases.map(({ id, title, reason }) => {
       const state = reason === undefined ? 'passes' : 'differs'
-      return { source: id, behaviour: title, state, why: reason ?? '', test: 'raw-cases' }
+      return { source: id, behaviour: title, state, why: reason ?? '', test: 'raw-cases.test.ts' }
     })
   )
 }
@@ -72,7 +78,7 @@ function testedIn(file: string): Case[] {
   return [...source.matchAll(CALL)].map(([, call = '', ...texts]) => {
     const [from = '', behaviour = '', why = ''] = texts.map(readLiteral)
     const state = call === 'differs' ? 'differs' : 'passes'
-    return { source: from, behaviour, state, why, test: file.replace('.test.ts', '') }
+    return { source: from, behaviour, state, why, test: file }
   })
 }
 
@@ -95,7 +101,7 @@ function fill(page: string, name: string, content: string): string {
 
 function renderTable(cases: readonly Case[]): string {
   const rows = cases.map(({ source, behaviour, state, why, test }) => {
-    const link = test === '' ? '' : `[${test.replace('conformance-', '')}](../test/${test}.test.ts)`
+    const link = test === '' ? '' : `[${test.replace(/^conformance-|(\.test)?\.ts$/g, '')}](../test/${test})`
     return line([`\`${source}\``, behaviour, why === '' ? state : `${state}: ${why}`, link])
   })
   return [line(['case', 'behaviour', 'state', 'test']), line(['---', '---', '---', '---']), ...rows].join('')

@@ -1,0 +1,12 @@
+// One process for all of them: each file of tests costs the start of another.
+import './conformance-yarp-errors.ts'
+import './conformance-yarp-expect.ts'
+import './conformance-yarp-fields.ts'
+import './conformance-yarp-forwarded.ts'
+import './conformance-yarp-forwarder.ts'
+import './conformance-yarp-headers.ts'
+import './conformance-yarp-http2.ts'
+import './conformance-yarp-responses.ts'
+import './conformance-yarp-transforms.ts'
+import './conformance-yarp-upgrades.ts'
+import './conformance-yarp-uploads.ts'
