@@ -120,6 +120,11 @@ export class RawTarget {
     return this.text
   }
 
+  /** Resolves once the other side has closed its half. */
+  async end(): Promise<void> {
+    await eventually(() => this.ends > 0, 'the target does not learn of the end')
+  }
+
   private attach(socket: Socket, answer: string | Buffer): void {
     this.latest = socket
     socket.once('data', () => socket.write(answer))

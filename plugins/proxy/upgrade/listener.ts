@@ -56,16 +56,12 @@ class UpgradeListener {
   private readonly onUpgrade = (message: IncomingMessage, stream: Duplex, head: Buffer): void => {
     const [taker] = this.takers
     if (taker === undefined || !(message.socket instanceof Socket)) return
-    const alone = this.server.listenerCount('upgrade') === 1
     const protocols = requestedProtocols(message)
     if (protocols !== undefined) {
       pending.set(message, { protocols, socket: message.socket, early: head, switched: false })
     }
-    if (!alone) {
-      if (protocols !== undefined) this.waitForOthers(message)
-    } else if (protocols !== undefined || !serveAsOrdinary(message, stream, head)) {
-      route(taker.fastify, message)
-    }
+    if (this.server.listenerCount('upgrade') === 1) serve(taker.fastify, message, stream, head)
+    else this.waitForOthers(message, stream, head)
   }
 
   constructor(server: Server) {
@@ -83,7 +79,7 @@ class UpgradeListener {
     if (this.takers.size === 0) this.server.off('upgrade', this.onUpgrade)
   }
 
-  private waitForOthers(message: IncomingMessage): void {
+  private waitForOthers(message: IncomingMessage, stream: Duplex, head: Buffer): void {
     const { socket } = message
     const written = socket.bytesWritten
     socket.on('error', ignore)
@@ -91,10 +87,14 @@ class UpgradeListener {
       const taken =
         socket.destroyed || socket.bytesWritten !== written || hasReader(socket) || responseOf(socket) !== undefined
       const taker = taken ? undefined : [...this.takers].find((taker) => taker.claims(message))
-      if (taker !== undefined) route(taker.fastify, message)
-      else if (!taken) socket.off('error', ignore)
+      if (!taken) socket.off('error', ignore)
+      if (taker !== undefined) serve(taker.fastify, message, stream, head)
     })
   }
+}
+
+function serve(fastify: FastifyInstance, message: IncomingMessage, stream: Duplex, head: Buffer): void {
+  if (pending.has(message) || !serveAsOrdinary(message, stream, head)) route(fastify, message)
 }
 
 /** Lets Fastify answer on a connection that its parser has left. It closes after an ordinary answer. */

@@ -23,7 +23,12 @@ export function serveUpgrades(fastify: FastifyInstance, { upgrades, claims, hand
   if (!fastify.hasDecorator('websocketServer')) return
   // @fastify/websocket puts a handler of its own before that of every route, which would end the connection.
   fastify.addHook('preHandler', (request, reply, done) => {
-    if ('upgrade' in request.raw && request.raw.upgrade === true) handler(request, reply)
-    else done()
+    if (!('upgrade' in request.raw) || request.raw.upgrade !== true) {
+      done()
+      return
+    }
+    // It closes the connection after an ordinary answer.
+    reply.raw.shouldKeepAlive = false
+    handler(request, reply)
   })
 }
