@@ -19,6 +19,10 @@ const BUILT_IN = [
   'least-response-time',
   'peak-ewma',
   'consistent-hash',
+  'bounded-consistent-hash',
+  'maglev',
+  'rendezvous',
+  'jump-hash',
   'hash',
   'ip-hash',
   'random'

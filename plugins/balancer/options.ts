@@ -27,6 +27,17 @@ export function readCompat(strategy: string, value: unknown): boolean {
 }
 
 /**
+ * A number of at least `least`; `otherwise` where it is not given.
+ * @throws InvalidStrategyError
+ */
+export function readNumber(strategy: string, name: string, value: unknown, otherwise: number, least: number): number {
+  if (value === undefined) return otherwise
+  if (typeof value === 'number' && value >= least && value < Number.POSITIVE_INFINITY) return value
+  const found = JSON.stringify(value)
+  throw new InvalidStrategyError(strategy, `${name} must be a number of at least ${least}, found ${found}`)
+}
+
+/**
  * Milliseconds of an option such as `10s`; `otherwise` where it is not given.
  * @throws InvalidStrategyError
  */

@@ -41,6 +41,11 @@ export function trimTargetUrl(url: string): string {
   return url.endsWith('/') ? url.slice(0, -1) : url
 }
 
+/** `host:port`, the port always given and IPv6 in brackets, or the path of a unix socket: the address as Envoy hashes it. */
+export function hostOf({ hostname, port, socketPath }: TargetAddress): string {
+  return socketPath ?? `${hostname.includes(':') ? `[${hostname}]` : hostname}:${port}`
+}
+
 function tryUrl(url: string): URL | undefined {
   return URL.canParse(url) ? new URL(url) : undefined
 }

@@ -1,8 +1,8 @@
 import { compareLoad } from '../compare-load.ts'
 import { checkOptionNames, readCompat } from '../options.ts'
+import { SmoothWeights } from '../smooth-weights.ts'
 import type { Target } from '../target.ts'
 import type { PickContext, Strategy, StrategyDeps, StrategyFactory } from '../types.ts'
-import { SmoothWeights } from './smooth-weighted-round-robin.ts'
 
 /**
  * Takes the target that would have the fewest attempts in flight for its weight, ties at random.

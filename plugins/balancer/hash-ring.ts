@@ -1,0 +1,69 @@
+import { crc32 } from './crc32.ts'
+import { KetamaRing, ketamaPoints } from './ketama-ring.ts'
+import { KeyedStrategy } from './keyed-strategy.ts'
+import { recover } from './smooth-weights.ts'
+import type { Target } from './target.ts'
+import type { PickContext } from './types.ts'
+
+/**
+ * Targets on the ring of nginx's `hash ... consistent`. A target that cannot take a key keeps its points; the key goes on
+ * round the ring to the next one that can.
+ */
+export class HashRing extends KeyedStrategy {
+  readonly #ring = new KetamaRing()
+  /** For each owner, the number of the last walk that met it; every walk has a new number. */
+  readonly #met: number[] = []
+  readonly #maxMisses: number | undefined
+  #walks = 0
+
+  /** @param maxMisses points to walk past before the targets take turns; undefined = as many as there are */
+  constructor(now: () => number, maxMisses?: number) {
+    super(now)
+    this.#maxMisses = maxMisses
+  }
+
+  override add(target: Target): void {
+    const server = target.url.replace(/^https?:\/\//i, '')
+    this.#ring.add(this.turns.peers.length, ketamaPoints(server, target.weight))
+    super.add(target)
+  }
+
+  override remove(target: Target): void {
+    this.#ring.remove(this.turns.peers.findIndex((peer) => peer.target === target))
+    super.remove(target)
+  }
+
+  protected override getByKey(key: string, context: PickContext): Target | undefined {
+    if (this.#ring.size === 0) return undefined
+    const start = this.#ring.find(crc32(key))
+    return this.#take(this.#ring.ownerAt(start), context) ?? this.#walk(start, context)
+  }
+
+  /** Goes on round the ring to the next available target, asking each only once. */
+  #walk(start: number, context: PickContext): Target | undefined {
+    const walk = ++this.#walks
+    let left = this.turns.peers.length
+    for (let step = 0; step < this.#ring.size && left > 0; step++) {
+      if (this.#maxMisses !== undefined && step > this.#maxMisses) return this.turns.get(context)
+      const owner = this.#ring.ownerAt((start + step) % this.#ring.size)
+      if (this.#met[owner] === walk) continue
+      this.#met[owner] = walk
+      left--
+      const target = this.#take(owner, context)
+      if (target !== undefined) return target
+    }
+    return undefined
+  }
+
+  #take(owner: number, context: PickContext): Target | undefined {
+    const peer = this.turns.peers[owner]
+    if (peer === undefined || !this.accepts(peer.target, context)) return undefined
+    recover(peer)
+    return peer.target
+  }
+
+  /** Whether the target takes the key. */
+  protected accepts(target: Target, context: PickContext): boolean {
+    return target.isAvailable(context, this.now)
+  }
+}

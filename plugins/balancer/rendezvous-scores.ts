@@ -1,0 +1,75 @@
+import type { Target } from './target.ts'
+import { hostOf } from './target-url.ts'
+import type { PickContext } from './types.ts'
+import type { Uint64 } from './uint64.ts'
+import { Xxh64 } from './xxh64.ts'
+
+/**
+ * Highest random weight: each key gives each target a score, and the available target with the highest wins. Whatever
+ * becomes of other targets, a key stays where it is as long as its own one can be used.
+ *
+ * The score is `-weight / ln(u)`, where `u`, between 0 and 1, is a hash of key and target: XXH64 of both, combined by the
+ * finalizer of MurmurHash3. A target is chosen by a share of the keys that is in proportion to its weight.
+ *
+ * @see https://www.microsoft.com/en-us/research/wp-content/uploads/2017/02/HRW98.pdf Thaler and Ravishankar
+ * @see https://datatracker.ietf.org/doc/html/draft-ietf-bess-weighted-hrw section 3.2, for the weights
+ */
+export class RendezvousScores {
+  readonly #now: () => number
+  readonly #targets: Target[] = []
+  /** Two words of hash for each target. */
+  readonly #seeds: number[] = []
+  /** With equal weights, the hash itself orders as its score does. */
+  #equal = true
+
+  constructor(now: () => number) {
+    this.#now = now
+  }
+
+  add(target: Target): void {
+    this.#targets.push(target)
+    const { high, low } = new Xxh64().hash(Buffer.from(hostOf(target)).toString('latin1'))
+    this.#seeds.push(high, low)
+    this.#compareWeights()
+  }
+
+  remove(target: Target): void {
+    const index = this.#targets.indexOf(target)
+    this.#targets.splice(index, 1)
+    this.#seeds.splice(index * 2, 2)
+    this.#compareWeights()
+  }
+
+  get(key: Uint64, context: PickContext): Target | undefined {
+    let best: Target | undefined
+    let highest = Number.NEGATIVE_INFINITY
+    for (let index = 0; index < this.#targets.length; index++) {
+      const target = this.#targets[index]
+      if (target === undefined) continue
+      const low = finalize(key.low ^ (this.#seeds[index * 2 + 1] ?? 0))
+      const high = finalize((key.high ^ (this.#seeds[index * 2] ?? 0)) + low)
+      // Never 0 nor 1, of which the logarithm would be of no use.
+      const uniform = ((high >>> 0) + ((low >>> 0) + 0.5) / 2 ** 32) / 2 ** 32
+      const score = this.#equal ? uniform : -target.weight / Math.log(uniform)
+      if (score > highest && target.isAvailable(context, this.#now)) {
+        best = target
+        highest = score
+      }
+    }
+    return best
+  }
+
+  #compareWeights(): void {
+    const first = this.#targets[0]?.weight
+    this.#equal = this.#targets.every(({ weight }) => weight === first)
+  }
+}
+
+/** The finalizer of MurmurHash3: every bit of the input flips each bit of the output with a chance of one half. */
+function finalize(word: number): number {
+  let mixed = word ^ (word >>> 16)
+  mixed = Math.imul(mixed, 0x85ebca6b)
+  mixed ^= mixed >>> 13
+  mixed = Math.imul(mixed, 0xc2b2ae35)
+  return mixed ^ (mixed >>> 16)
+}
