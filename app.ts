@@ -9,15 +9,15 @@ import { StrategyRegistry } from './plugins/balancer/index.ts'
 import { type GatewayConfig, type GatewayEnv, parseEnv, parseOptions } from './plugins/config/index.ts'
 import demo from './plugins/demo/index.ts'
 import { NoRouteError } from './plugins/errors.ts'
-import { accessLog } from './plugins/middleware/index.ts'
-import proxy, { answerClientError, type ProxyOptions } from './plugins/proxy/index.ts'
+import { accessLog, printableUrl } from './plugins/middleware/index.ts'
+import proxy, { answerClientError, type ProxyOptions, routeOddUrl } from './plugins/proxy/index.ts'
 import { createServerFactory } from './plugins/server/index.ts'
 
 export type { Balancer, Strategy, StrategyFactory, Target } from './plugins/balancer/index.ts'
 export type { GatewayConfig, GatewayOptions } from './plugins/config/index.ts'
 export type { Exchange, Layer } from './plugins/middleware/index.ts'
 export { chain, compose } from './plugins/middleware/index.ts'
-export { answerClientError } from './plugins/proxy/index.ts'
+export { answerClientError, routeOddUrl } from './plugins/proxy/index.ts'
 
 const knownStrategies = new StrategyRegistry().names
 
@@ -51,8 +51,8 @@ export async function buildApp(
   app.setNotFoundHandler((request, reply) => {
     // `OPTIONS *` asks what the server itself can do, not any resource (RFC 9110, section 9.3.7).
     if (request.url === '*' && request.method === 'OPTIONS') return reply.code(204).send()
-    const query = request.url.indexOf('?')
-    return reply.send(new NoRouteError(request.method, query < 0 ? request.url : request.url.slice(0, query)))
+    const [path = ''] = request.originalUrl.split('?', 1)
+    return reply.send(new NoRouteError(request.method, printableUrl(path)))
   })
   await app.register(proxy, { config, layers: layersOf(parsed, {}), closeTimeout: parsed.shutdownTimeout })
   return { app, env: parsed }
@@ -71,14 +71,17 @@ function layersOf(env: GatewayEnv, { layers = [] }: GatewayPluginOptions): NonNu
 }
 
 function serverOptions(env: GatewayEnv, trustedProxies: string[]): FastifyHttpOptions<Server> {
+  // Fastify knows no peers without an address.
+  const addresses = trustedProxies.filter((trusted) => trusted !== 'unix')
   const prettyLogs = env.logPretty ?? process.stdout.isTTY === true
   const stream = prettyLogs ? pretty({ translateTime: 'HH:MM:ss.l', ignore: 'pid,hostname' }) : process.stdout
   return {
     logger: { level: env.logLevel, stream },
     logController: new FailureLog(),
     clientErrorHandler: answerClientError,
+    frameworkErrors: routeOddUrl,
     serverFactory: createServerFactory(env.server),
-    trustProxy: trustedProxies.length === 0 ? false : [...trustedProxies],
+    trustProxy: addresses.length === 0 ? false : addresses,
     // While closing, requests on connections that stand already are still served.
     return503OnClosing: false
   }

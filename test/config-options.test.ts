@@ -438,12 +438,12 @@ const faults: [name: string, input: unknown, expected: string][] = [
   [
     'a proxy that is no address',
     { trustedProxies: ['10.0.0.0/8', 'lopback'] },
-    "options.trustedProxies[1]: found 'lopback', expected an IP address, a range such as 10.0.0.0/8, loopback, linklocal or uniquelocal (did you mean 'loopback'?)"
+    "options.trustedProxies[1]: found 'lopback', expected an IP address, a range such as 10.0.0.0/8, loopback, linklocal, uniquelocal or unix (did you mean 'loopback'?)"
   ],
   [
     'a range wider than an address',
     { trustedProxies: ['10.0.0.0/33'] },
-    "options.trustedProxies[0]: found '10.0.0.0/33', expected an IP address, a range such as 10.0.0.0/8, loopback, linklocal or uniquelocal"
+    "options.trustedProxies[0]: found '10.0.0.0/33', expected an IP address, a range such as 10.0.0.0/8, loopback, linklocal, uniquelocal or unix"
   ],
   [
     'a PEM file that does not exist',

@@ -177,7 +177,7 @@ const faults: [env: NodeJS.ProcessEnv, expected: string][] = [
   ],
   [
     { GATEWAY_TRUSTED_PROXIES: 'loopback,x' },
-    "GATEWAY_TRUSTED_PROXIES[1]: found 'x', expected an IP address, a range such as 10.0.0.0/8, loopback, linklocal or uniquelocal"
+    "GATEWAY_TRUSTED_PROXIES[1]: found 'x', expected an IP address, a range such as 10.0.0.0/8, loopback, linklocal, uniquelocal or unix"
   ]
 ]
 

@@ -163,23 +163,26 @@ test('a client of HTTP/1.0 that names no host gets a redirect only to a host of 
 const views: { name: string; headers: Record<string, string>; location: string }[] = [
   { name: 'nothing', headers: {}, location: 'http://gw.test:PORT/old' },
   { name: 'the scheme', headers: { 'x-forwarded-proto': 'https' }, location: 'https://gw.test/old' },
+  { name: 'its own scheme', headers: { 'x-forwarded-proto': 'http' }, location: 'http://gw.test/old' },
   { name: 'the scheme in capitals', headers: { 'x-forwarded-proto': 'HTTPS' }, location: 'https://gw.test/old' },
   { name: 'several schemes', headers: { 'x-forwarded-proto': 'http, https' }, location: 'https://gw.test/old' },
   { name: 'an unknown scheme', headers: { 'x-forwarded-proto': 'javascript' }, location: 'http://gw.test/old' },
-  { name: 'the host', headers: { 'x-forwarded-host': 'www.test:81' }, location: 'http://www.test:81/old' },
-  { name: 'a bad host', headers: { 'x-forwarded-host': 'a@b' }, location: 'http://gw.test/old' },
-  { name: 'an empty host', headers: { 'x-forwarded-host': '' }, location: 'http://gw.test:PORT/old' },
+  { name: 'an empty scheme', headers: { 'x-forwarded-proto': '' }, location: 'http://gw.test:PORT/old' },
   {
-    name: 'scheme, host and port',
-    headers: { 'x-forwarded-proto': 'https', 'x-forwarded-host': 'www.test', 'x-forwarded-port': '8443' },
-    location: 'https://www.test:8443/old'
+    name: 'a port along with the host',
+    headers: { 'x-forwarded-proto': 'https', host: 'gw.test:8443' },
+    location: 'https://gw.test:8443/old'
   },
   {
-    name: 'an address and a port',
-    headers: { 'x-forwarded-proto': 'https', 'x-forwarded-host': '[::1]:81', 'x-forwarded-port': '443' },
+    name: 'the usual port along with an address',
+    headers: { 'x-forwarded-proto': 'https', host: '[::1]:443' },
     location: 'https://[::1]/old'
   },
-  { name: 'a bad port', headers: { 'x-forwarded-port': '0x50' }, location: 'http://gw.test:PORT/old' }
+  {
+    name: 'another host and port, perhaps for its client',
+    headers: { 'x-forwarded-proto': 'https', 'x-forwarded-host': 'evil.test', 'x-forwarded-port': '81' },
+    location: 'https://gw.test/old'
+  }
 ]
 
 for (const { name, headers, location } of views) {
@@ -192,7 +195,7 @@ for (const { name, headers, location } of views) {
     }
 
     assert.equal(await ask(trusting), location)
-    assert.equal(await ask(distrusting), 'http://gw.test:PORT/old')
+    assert.equal(await ask(distrusting), `http://${location.includes('[::1]') ? '[::1]' : 'gw.test'}:PORT/old`)
   })
 }
 

@@ -227,7 +227,7 @@ test('the way back leads to the trusted proxy in front, as it says it was reache
     response.end()
   })
   const route = { match: { path: '/users/*' }, rewrite: { prefix: '/v1', host: 'target', reverse: true } }
-  const headers = { host: 'gw.internal', 'x-forwarded-proto': 'https', 'x-forwarded-host': 'www.test' }
+  const headers = { host: 'www.test:8443', 'x-forwarded-proto': 'https', 'x-forwarded-host': 'evil.test' }
   const trusting = await startGateway(t, [target.url], { route, options: { trustedProxies: ['loopback'] } })
   const distrusting = await startGateway(t, [target.url], { route })
 
@@ -237,6 +237,6 @@ test('the way back leads to the trusted proxy in front, as it says it was reache
 
   assert.deepEqual(
     replies.map((reply) => reply.headers.location),
-    ['https://www.test/users/7', 'http://gw.internal/users/7']
+    ['https://www.test:8443/users/7', 'http://www.test:8443/users/7']
   )
 })

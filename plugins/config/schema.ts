@@ -34,7 +34,7 @@ export const schema = mapping({
   trustedProxies: list(address())
     .prefault([])
     .describe(
-      'Peers whose `x-forwarded-*` headers are believed: addresses, ranges, `loopback`, `linklocal`, `uniquelocal`.'
+      'Peers whose `x-forwarded-*` headers are believed: addresses, ranges, `loopback`, `linklocal`, `uniquelocal`, `unix` (those of a unix socket).'
     ),
   server: server.prefault({}).describe('The listening server, and its limits.')
 })
@@ -53,9 +53,9 @@ export type HeaderRules = RouteConfig['response']['headers']
 function address() {
   return leaf<string, string>({
     type: 'address',
-    expected: 'an IP address, a range such as 10.0.0.0/8, loopback, linklocal or uniquelocal',
-    known: ['loopback', 'linklocal', 'uniquelocal'],
-    parse: (value) => (typeof value === 'string' && isAddress(value) ? value : undefined)
+    expected: 'an IP address, a range such as 10.0.0.0/8, loopback, linklocal, uniquelocal or unix',
+    known: ['loopback', 'linklocal', 'uniquelocal', 'unix'],
+    parse: (value) => (typeof value === 'string' && (value === 'unix' || isAddress(value)) ? value : undefined)
   })
 }
 

@@ -32,7 +32,7 @@ function fields(exchange: Exchange) {
     upstream: exchange.upstream,
     target: exchange.target,
     method: request.method,
-    url: request.raw.url,
+    url: printableUrl(request.originalUrl),
     status: statusOf(exchange),
     bytes: exchange.bytes || plainLength(exchange),
     receivedBytes: reply.raw.statusCode === 101 ? exchange.receivedBytes : undefined,
@@ -49,6 +49,14 @@ function fields(exchange: Exchange) {
 function statusOf({ reply, error }: Exchange): number {
   const { statusCode } = reply.raw
   return error instanceof ClientClosedError && statusCode !== 101 ? 499 : statusCode
+}
+
+/**
+ * A URL as a log can show it. Clients of HTTP/2 may send bytes above 7E unescaped, and terminals take some of them for
+ * commands.
+ */
+export function printableUrl(url: string): string {
+  return url.replace(/[^\x21-\x7e]/g, (char) => `%${char.charCodeAt(0).toString(16).padStart(2, '0').toUpperCase()}`)
 }
 
 // What the gateway answers by itself is not counted on its way, and sent in one piece.

@@ -69,7 +69,7 @@ function byRoute(registry: MiddlewareRegistry): (request: FastifyRequest) => Oni
 
 export default fp(middleware, { name: 'gateway-middleware', fastify: '5.x' })
 
-export { type AccessLogOptions, accessLog } from './access-log.ts'
+export { type AccessLogOptions, accessLog, printableUrl } from './access-log.ts'
 export { isComplete, whenClosed } from './closed.ts'
 export { type Chain, type Composed, chain, compose } from './compose.ts'
 export { Exchange } from './exchange.ts'

@@ -1,35 +1,29 @@
 import type { IncomingMessage } from 'node:http'
-import { parseHost } from './routing/host.ts'
 
 /** How the client reached the gateway, directly or by way of a trusted proxy. */
 export interface ClientView {
   readonly scheme: 'http' | 'https'
-  /** Host, and port unless it is the usual one; `''` if the client named none. */
+  /** Host and port as the client named them; `''` if it named none. */
   readonly authority: string
   /** Port to which the client connected; undefined where there is none, as with a unix socket. */
   readonly port: number | undefined
 }
 
+/** The port that a URL need not name. */
+export const USUAL_PORTS = { http: 80, https: 443 } as const
+
 /**
- * What is on the connection itself, unless a trusted peer says in `x-forwarded-proto`, `-host` and `-port` how it was
- * reached. Of several values the last counts, for that is the trusted peer's own.
+ * What is on the connection itself, unless a trusted peer tells the scheme by which it was reached; then the port is the
+ * one that the client named, too. The host is always that of the request: many a proxy passes on an `x-forwarded-host`
+ * that came from its client, and an answer made from it may end up in a cache.
  *
  * @param authority the host that the client asked for, validated
  */
 export function viewOf(message: IncomingMessage, authority: string, trusted: boolean): ClientView {
   const scheme = schemeOf(message, trusted)
-  const direct = { scheme, authority, port: message.socket.localPort }
-  if (!trusted) return direct
-
-  const proto = lastOf(message, 'x-forwarded-proto')?.toLowerCase()
-  const host = lastOf(message, 'x-forwarded-host')
-  const port = toPort(lastOf(message, 'x-forwarded-port'))
-  if (proto === undefined && host === undefined && port === undefined) return direct
-  return behind(
-    proto === 'http' || proto === 'https' ? proto : scheme,
-    host !== undefined && parseHost(host) !== undefined ? host : authority,
-    port
-  )
+  const told = trusted ? (lastScheme(message.headers['x-forwarded-proto']) ?? message.headers[':scheme']) : undefined
+  if (told === undefined) return { scheme, authority, port: message.socket.localPort }
+  return behind(told === 'http' || told === 'https' ? told : scheme, authority)
 }
 
 /** The scheme of the connection itself. A trusted peer that speaks HTTP/2 says in `:scheme` what its client's was. */
@@ -39,23 +33,14 @@ export function schemeOf({ socket, headers }: IncomingMessage, trusted: boolean)
   return 'encrypted' in socket && socket.encrypted === true ? 'https' : 'http'
 }
 
-function behind(scheme: 'http' | 'https', authority: string, told: number | undefined): ClientView {
-  const colon = /:(\d*)$/.exec(authority)
-  const name = colon === null ? authority : authority.slice(0, colon.index)
-  const usual = scheme === 'https' ? 443 : 80
-  const port = told ?? toPort(colon?.[1]) ?? usual
-  return { scheme, authority: name === '' || port === usual ? name : `${name}:${port}`, port }
+function behind(scheme: 'http' | 'https', authority: string): ClientView {
+  const port = /:(\d+)$/.exec(authority)?.[1]
+  return { scheme, authority, port: port === undefined ? USUAL_PORTS[scheme] : Number(port) }
 }
 
-function lastOf({ headers }: IncomingMessage, name: string): string | undefined {
-  const value = headers[name]
+/** Of several values the last one counts: it is the peer's own. */
+function lastScheme(value: string | string[] | undefined): string | undefined {
   if (typeof value !== 'string') return undefined
   const last = value.slice(value.lastIndexOf(',') + 1).trim()
-  return last === '' ? undefined : last
-}
-
-function toPort(text: string | undefined): number | undefined {
-  if (text === undefined || !/^\d{1,5}$/.test(text)) return undefined
-  const port = Number(text)
-  return port >= 1 && port <= 65_535 ? port : undefined
+  return last === '' ? undefined : last.toLowerCase()
 }

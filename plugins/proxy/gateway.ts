@@ -29,6 +29,7 @@ import { filterResponseHeaders, keepRequiredProtocols } from './forwarding/respo
 import { isIdempotent } from './forwarding/retry-policy.ts'
 import type { ForwardingHooks, UpstreamRuntime } from './forwarding/types.ts'
 import { awaitsContinue } from './front/expectation.ts'
+import { restoreUrl } from './front/odd-url.ts'
 import { ALLOWED_METHODS } from './front/refusal.ts'
 import { GatewayExchange } from './gateway-exchange.ts'
 import { compileHashKey, type KeyReader } from './routing/hash-key.ts'
@@ -39,6 +40,7 @@ import type { Redirect } from './routing/redirect.ts'
 import { type Branch, compileRoute, type Route } from './routing/route.ts'
 import { createRouteTable, type RouteTable } from './routing/route-table.ts'
 import type { ResponseHead } from './transport/index.ts'
+import { compileTrust, type TrustCheck } from './trust.ts'
 import { Upgrades } from './upgrade/upgrades.ts'
 
 /** What the gateway needs from outside. */
@@ -54,8 +56,6 @@ export interface GatewaySetup {
   /** Names and values that a request may have before Node.js drops the next ones without a word. */
   readonly maxRawHeaders: number
 }
-
-type TrustCheck = (address: string, hop: number) => boolean
 
 /** The routes of one scope at work: finds the route of a request, and carries the exchange to its upstream. */
 export class Gateway implements ForwardingHooks {
@@ -75,7 +75,7 @@ export class Gateway implements ForwardingHooks {
     this.table = createRouteTable(this.routes, { mount })
     this.deadlines = new Deadlines(now)
     this.upgrades = new Upgrades(this.deadlines)
-    this.trust = proxyAddr.compile([...config.trustedProxies])
+    this.trust = compileTrust(config.trustedProxies)
     this.bodyLimit = config.server.bodyLimit
     this.isHooked = isHooked
     this.maxRawHeaders = maxRawHeaders
@@ -97,6 +97,7 @@ export class Gateway implements ForwardingHooks {
     }
     // One that was dropped might have been the length of the body, or what a policy goes by.
     if (message.rawHeaders.length >= this.maxRawHeaders) throw new HeadTooLargeError()
+    restoreUrl(message)
     const target = readTarget(message.url ?? '', request.method)
     if (typeof target === 'string') throw new BadPathError(target)
     const isHttp2 = message.httpVersionMajor === 2

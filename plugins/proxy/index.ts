@@ -206,3 +206,4 @@ function supportMethods(fastify: FastifyInstance): string[] {
 export default fp(proxy, { name: 'gateway-proxy', fastify: '5.x' })
 export type { Exchange } from '../middleware/index.ts'
 export { answerClientError } from './front/client-error.ts'
+export { routeOddUrl } from './front/odd-url.ts'

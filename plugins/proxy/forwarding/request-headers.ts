@@ -191,5 +191,6 @@ function offersTrailers(te: string): boolean {
 }
 
 function join(list: string, item: string, separator: string): string {
+  if (item === '') return list
   return list === '' ? item : `${list}${separator}${item}`
 }

@@ -1,6 +1,6 @@
 import type { RouteConfig } from '../../config/index.ts'
 import { BadHostError } from '../../errors.ts'
-import type { ClientView } from '../client-view.ts'
+import { type ClientView, USUAL_PORTS } from '../client-view.ts'
 import { compilePathRewrite } from '../rewriting/rewrite-url.ts'
 import { parseHost } from './host.ts'
 
@@ -21,8 +21,6 @@ export interface Redirect {
 type Redirecting = Pick<RouteConfig, 'id' | 'match' | 'redirect'>
 type Scheme = ClientView['scheme']
 
-const PORTS: Readonly<Record<Scheme, number>> = { http: 80, https: 443 }
-
 /**
  * Compiles the redirect of a route; `undefined` if it has none. Scheme, host, port and path follow the RequestRedirect
  * filter of the Gateway API; the query is kept.
@@ -34,7 +32,7 @@ export function compileRedirect(route: Redirecting, mount: string): Redirect | u
   if (redirect === undefined) return undefined
   const { scheme, host, status } = redirect
   // A given scheme has its well-known port; without one the port is that of the listener.
-  const port = redirect.port ?? (scheme === undefined ? undefined : PORTS[scheme])
+  const port = redirect.port ?? (scheme === undefined ? undefined : USUAL_PORTS[scheme])
   const rewritePath = compilePathRewrite(route, redirect, mount)
   const fixed =
     scheme === undefined || host === undefined || port === undefined ? undefined : originOf(scheme, host, port)
@@ -49,7 +47,7 @@ export function compileRedirect(route: Redirecting, mount: string): Redirect | u
 }
 
 function originOf(scheme: Scheme, host: string, port: number | undefined): string {
-  return port === undefined || port === PORTS[scheme] ? `${scheme}://${host}` : `${scheme}://${host}:${port}`
+  return port === undefined || port === USUAL_PORTS[scheme] ? `${scheme}://${host}` : `${scheme}://${host}:${port}`
 }
 
 function hostOf({ authority }: ClientView): string {
