@@ -1,4 +1,5 @@
 import { compareLoad } from './compare-load.ts'
+import { SmoothCycle } from './smooth-cycle.ts'
 import type { Target } from './target.ts'
 import type { Outcome, PickContext, Strategy } from './types.ts'
 
@@ -20,39 +21,42 @@ export interface Peer {
 export class SmoothWeights implements Strategy {
   readonly peers: Peer[] = []
   protected readonly now: () => number
+  readonly #cycle: SmoothCycle
+  /** In the last step, every peer that can be used took part with its whole weight, and none is about to come back. */
+  #isRegular = true
 
   constructor(now: () => number) {
     this.now = now
+    this.#cycle = new SmoothCycle(now)
   }
 
   add(target: Target): void {
+    this.#cycle.stop(this.peers)
     this.peers.push({ target, current: 0, effective: target.weight })
   }
 
   remove(target: Target): void {
+    this.#cycle.stop(this.peers)
     const index = this.peers.findIndex((peer) => peer.target === target)
     this.peers.splice(index, 1)
   }
 
   get(context: PickContext): Target | undefined {
-    return this.pick(context, undefined)
+    const tries = context.tried?.length ?? 0
+    const changes = this.peers[0]?.target.group.changes ?? 0
+    const known = tries === 0 ? this.#cycle.play(changes) : -1
+    if (known >= 0) return this.peers[known]?.target
+
+    if (this.#cycle.plays) this.#cycle.stop(this.peers)
+    const index = this.#step(context, undefined)
+    if (index >= 0 && tries === 0 && this.#isRegular) this.#cycle.record(index, this.peers, changes)
+    else this.#cycle.stop(this.peers)
+    return this.peers[index]?.target
   }
 
-  /** One step among the available peers; with `leader`, only among those as loaded as it is. */
-  pick(context: PickContext, leader: Target | undefined): Target | undefined {
-    let best: Peer | undefined
-    let total = 0
-    for (const peer of this.peers) {
-      if (!peer.target.isAvailable(context, this.now)) continue
-      if (leader !== undefined && compareLoad(peer.target, leader) !== 0) continue
-      peer.current += peer.effective
-      total += peer.effective
-      recover(peer)
-      if (best === undefined || peer.current > best.current) best = peer
-    }
-    if (best === undefined) return undefined
-    best.current -= total
-    return best.target
+  /** One step among those of the available peers that are as loaded as the leader is. */
+  getAmongTied(leader: Target, context: PickContext): Target | undefined {
+    return this.peers[this.#step(context, leader)]?.target
   }
 
   /** A failure costs the share of the weight that one of `maxFails` failures is. */
@@ -62,6 +66,36 @@ export class SmoothWeights implements Strategy {
     for (const peer of this.peers) {
       if (peer.target === target) peer.effective = Math.max(0, peer.effective - loss)
     }
+  }
+
+  #step(context: PickContext, leader: Target | undefined): number {
+    let best = -1
+    let most = Number.NEGATIVE_INFINITY
+    let total = 0
+    this.#isRegular = true
+    for (let index = 0; index < this.peers.length; index++) {
+      const peer = this.peers[index]
+      if (peer === undefined) continue
+      if (!peer.target.isAvailable(context, this.now)) {
+        // It comes back by the passing of time, which is no change that is counted.
+        if (peer.target.hasFailed(this.now)) this.#isRegular = false
+        continue
+      }
+      if (leader !== undefined && compareLoad(peer.target, leader) !== 0) continue
+      peer.current += peer.effective
+      total += peer.effective
+      if (peer.effective < peer.target.weight) {
+        this.#isRegular = false
+        recover(peer)
+      }
+      if (peer.current > most) {
+        best = index
+        most = peer.current
+      }
+    }
+    const picked = this.peers[best]
+    if (picked !== undefined) picked.current -= total
+    return best
   }
 }
 

@@ -70,6 +70,6 @@ class NginxLeastConnections extends SmoothWeights {
         isTied = true
       }
     }
-    return isTied ? this.pick(context, best) : best
+    return isTied && best !== undefined ? this.getAmongTied(best, context) : best
   }
 }
