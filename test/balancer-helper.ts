@@ -16,6 +16,15 @@ export function scripted(draws: readonly number[]): () => number {
   }
 }
 
+/** A source of randomness that is the same each time; a generator by the numbers of Numerical Recipes. */
+export function seeded(seed: number): () => number {
+  let state = seed
+  return () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
+    return state / 2 ** 32
+  }
+}
+
 /** Targets as an nginx user would write them: `127.0.0.1:3001 weight=5 max_fails=3 fail_timeout=2s backup`. */
 export function readServer(line: string): TargetOptions {
   const [server = '', ...parameters] = line.split(' ')

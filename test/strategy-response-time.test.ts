@@ -64,8 +64,8 @@ const least: Case[] = [
     ],
     expected: 'b'
   },
-  { name: 'a tie, decided for the first', events: [], draws: [0.5], expected: 'a' },
-  { name: 'a tie, decided for the second', events: [], draws: [0.49], expected: 'b' },
+  { name: 'a tie, decided for the first', events: [], draws: [0.49], expected: 'a' },
+  { name: 'a tie, decided for the second', events: [], draws: [0.5], expected: 'b' },
   {
     name: 'a failure counts as a second at least',
     events: [{ at: 'a', took: 1, outcome: 'failure' }, took('b', 999)],

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Target } from '../plugins/balancer/index.ts'
-import { balancerOf, FakeClock, hold, sequence } from './balancer-helper.ts'
+import { balancerOf, FakeClock, hold, seeded, sequence } from './balancer-helper.ts'
 
 test('smooth weighted round robin: weight is not lost below nothing, however many attempts fail at once', () => {
   const clock = new FakeClock()
@@ -138,11 +138,3 @@ test('smooth weighted round robin: with equal weights, however large, a turn is 
   assert.equal(new Set(first).size, 300)
   assert.deepEqual([turns(), turns(), turns()], [first, first, first])
 })
-
-function seeded(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-    return state / 2 ** 32
-  }
-}

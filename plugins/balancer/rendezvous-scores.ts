@@ -4,6 +4,9 @@ import type { PickContext } from './types.ts'
 import type { Uint64 } from './uint64.ts'
 import { Xxh64 } from './xxh64.ts'
 
+/** More than the rounding of logarithm and exponential together. */
+const EPSILON = 1e-12
+
 /**
  * Highest random weight: each key gives each target a score, and the available target with the highest wins. Whatever
  * becomes of other targets, a key stays where it is as long as its own one can be used.
@@ -19,8 +22,7 @@ export class RendezvousScores {
   readonly #targets: Target[] = []
   /** Two words of hash for each target. */
   readonly #seeds: number[] = []
-  /** With equal weights, the hash itself orders as its score does. */
-  #equal = true
+  #largestWeight = 0
 
   constructor(now: () => number) {
     this.#now = now
@@ -30,19 +32,21 @@ export class RendezvousScores {
     this.#targets.push(target)
     const { high, low } = new Xxh64().hash(Buffer.from(hostOf(target)).toString('latin1'))
     this.#seeds.push(high, low)
-    this.#compareWeights()
+    this.#largestWeight = Math.max(this.#largestWeight, target.weight)
   }
 
   remove(target: Target): void {
     const index = this.#targets.indexOf(target)
     this.#targets.splice(index, 1)
     this.#seeds.splice(index * 2, 2)
-    this.#compareWeights()
+    this.#largestWeight = Math.max(0, ...this.#targets.map(({ weight }) => weight))
   }
 
   get(key: Uint64, context: PickContext): Target | undefined {
     let best: Target | undefined
-    let highest = Number.NEGATIVE_INFINITY
+    let highest = 0
+    // Whatever its weight, a target whose `u` is not above this does not score higher: most need no logarithm.
+    let least = 0
     for (let index = 0; index < this.#targets.length; index++) {
       const target = this.#targets[index]
       if (target === undefined) continue
@@ -50,18 +54,15 @@ export class RendezvousScores {
       const high = finalize((key.high ^ (this.#seeds[index * 2] ?? 0)) + low)
       // Never 0 nor 1, of which the logarithm would be of no use.
       const uniform = ((high >>> 0) + ((low >>> 0) + 0.5) / 2 ** 32) / 2 ** 32
-      const score = this.#equal ? uniform : -target.weight / Math.log(uniform)
+      if (uniform <= least) continue
+      const score = -target.weight / Math.log(uniform)
       if (score > highest && target.isAvailable(context, this.#now)) {
         best = target
         highest = score
+        least = Math.exp(-this.#largestWeight / highest) - EPSILON
       }
     }
     return best
-  }
-
-  #compareWeights(): void {
-    const first = this.#targets[0]?.weight
-    this.#equal = this.#targets.every(({ weight }) => weight === first)
   }
 }
 

@@ -1,8 +1,9 @@
 import { compareLoad } from '../compare-load.ts'
+import { LoadLevels } from '../load-levels.ts'
 import { checkOptionNames, readCompat } from '../options.ts'
 import { SmoothWeights } from '../smooth-weights.ts'
 import type { Target } from '../target.ts'
-import type { PickContext, Strategy, StrategyDeps, StrategyFactory } from '../types.ts'
+import { NO_CONTEXT, type PickContext, type Strategy, type StrategyDeps, type StrategyFactory } from '../types.ts'
 
 /**
  * Takes the target that would have the fewest attempts in flight for its weight, ties at random.
@@ -22,21 +23,58 @@ export const leastConnections: StrategyFactory = {
 
 class LeastConnections implements Strategy {
   readonly #targets: Target[] = []
+  /** Those that could not be used when they were drawn. */
+  #unavailable: Target[] = []
+  readonly #levels: LoadLevels
   readonly #deps: StrategyDeps
 
   constructor(deps: StrategyDeps) {
     this.#deps = deps
+    this.#levels = new LoadLevels(deps.random)
   }
 
   add(target: Target): void {
+    // While there was one target only, nobody told of its attempts.
+    for (const other of this.#targets) this.#levels.move(other)
     this.#targets.push(target)
+    this.#levels.add(target)
   }
 
   remove(target: Target): void {
     this.#targets.splice(this.#targets.indexOf(target), 1)
+    this.#unavailable = this.#unavailable.filter((other) => other !== target)
+    this.#levels.remove(target)
+  }
+
+  begin(target: Target): void {
+    this.#levels.move(target)
+  }
+
+  observe(target: Target): void {
+    this.#levels.move(target)
   }
 
   get(context: PickContext): Target | undefined {
+    if (this.#unavailable.length > 0) this.#putBack()
+    for (;;) {
+      const target = this.#levels.draw()
+      if (target === undefined || target.isAvailable(context, this.#deps.now)) return target
+      if (target.isAvailable(NO_CONTEXT, this.#deps.now)) return this.#scan(context)
+      this.#levels.takeOut(target)
+      this.#unavailable.push(target)
+    }
+  }
+
+  #putBack(): void {
+    this.#unavailable = this.#unavailable.filter((target) => {
+      const stays = !target.isAvailable(NO_CONTEXT, this.#deps.now)
+      if (!stays) this.#levels.putBack(target)
+      return stays
+    })
+  }
+
+  /** Looks at all targets, for the exchange has tried one of the least loaded. */
+  #scan(context: PickContext): Target | undefined {
     let best: Target | undefined
     let tied = 1
     for (const target of this.#targets) {

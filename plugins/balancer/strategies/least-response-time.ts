@@ -33,7 +33,10 @@ export const leastResponseTime: StrategyFactory = {
 
 class LeastResponseTime implements Strategy {
   readonly needs = { latency: true }
-  readonly #peers = new Map<Target, Peer>()
+  readonly #peers: Peer[] = []
+  readonly #byTarget = new Map<Target, Peer>()
+  /** The targets with the least cost so far, while a pick is made. */
+  readonly #tied: Target[] = []
   readonly #deps: StrategyDeps
 
   constructor(deps: StrategyDeps) {
@@ -41,35 +44,34 @@ class LeastResponseTime implements Strategy {
   }
 
   add(target: Target): void {
-    this.#peers.set(target, { target, average: 0, changed: this.#deps.now() })
+    const peer = { target, average: 0, changed: this.#deps.now() }
+    this.#peers.push(peer)
+    this.#byTarget.set(target, peer)
   }
 
   remove(target: Target): void {
-    this.#peers.delete(target)
+    const index = this.#peers.findIndex((peer) => peer.target === target)
+    this.#peers.splice(index, 1)
+    this.#byTarget.delete(target)
   }
 
   get(context: PickContext): Target | undefined {
     const now = this.#deps.now()
-    let best: Target | undefined
     let least = Number.POSITIVE_INFINITY
-    let tied = 1
-    for (const peer of this.#peers.values()) {
+    let tied = 0
+    for (const peer of this.#peers) {
       const cost = costOf(peer, now)
       if (cost > least || !peer.target.isAvailable(context, this.#deps.now)) continue
-      if (cost < least) {
-        best = peer.target
-        least = cost
-        tied = 1
-      } else if (this.#deps.random() * ++tied < 1) {
-        // The k-th of the tied replaces the choice with a chance of 1/k, which makes all of them equally likely.
-        best = peer.target
-      }
+      if (cost < least) tied = 0
+      least = cost
+      this.#tied[tied++] = peer.target
     }
-    return best
+    if (tied === 0) return undefined
+    return this.#tied[tied === 1 ? 0 : Math.floor(this.#deps.random() * tied)]
   }
 
   observe(target: Target, outcome: Outcome, milliseconds: number | undefined): void {
-    const peer = this.#peers.get(target)
+    const peer = this.#byTarget.get(target)
     if (peer === undefined) return
     const isError = outcome === 'error' || outcome === 'failure'
     const sample = isError ? Math.max(milliseconds ?? 0, ERROR_TIME) : milliseconds

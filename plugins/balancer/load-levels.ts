@@ -1,0 +1,125 @@
+import type { Target } from './target.ts'
+
+interface Seat {
+  readonly target: Target
+  readonly row: Row
+  /** Attempts in flight, as of the last time anybody told; -1 while it takes no part. */
+  level: number
+  /** Index within its level. */
+  place: number
+}
+
+/**
+ * Targets sorted by load, so that one of the least loaded can be drawn without looking at all of them. There is a row for
+ * each weight, in it a level for each number of attempts in flight; an attempt moves its target up a level, or down.
+ */
+export class LoadLevels {
+  readonly #rows: Row[] = []
+  readonly #seats = new Map<Target, Seat>()
+  readonly #random: () => number
+
+  constructor(random: () => number) {
+    this.#random = random
+  }
+
+  add(target: Target): void {
+    const row = this.#rows.find(({ weight }) => weight === target.weight) ?? new Row(target.weight)
+    if (!this.#rows.includes(row)) this.#rows.push(row)
+    const seat = { target, row, level: -1, place: -1 }
+    this.#seats.set(target, seat)
+    row.insert(seat, target.inFlight)
+  }
+
+  remove(target: Target): void {
+    this.takeOut(target)
+    this.#seats.delete(target)
+  }
+
+  /** The load of the target has changed. */
+  move(target: Target): void {
+    const seat = this.#seats.get(target)
+    if (seat === undefined || seat.level < 0) return
+    seat.row.take(seat)
+    seat.row.insert(seat, target.inFlight)
+  }
+
+  /** Lets the target take no part until it is put back. */
+  takeOut(target: Target): void {
+    const seat = this.#seats.get(target)
+    if (seat !== undefined && seat.level >= 0) seat.row.take(seat)
+  }
+
+  putBack(target: Target): void {
+    const seat = this.#seats.get(target)
+    if (seat !== undefined && seat.level < 0) seat.row.insert(seat, target.inFlight)
+  }
+
+  /** One of the targets with the least load for their weight, the attempt to come included; each as likely as the others. */
+  draw(): Target | undefined {
+    let best: Row | undefined
+    let tied = 0
+    for (const row of this.#rows) {
+      if (row.size === 0) continue
+      const difference = best === undefined ? -1 : row.compare(best)
+      if (difference < 0) {
+        best = row
+        tied = row.least.length
+      } else if (difference === 0) {
+        tied += row.least.length
+      }
+    }
+    if (best === undefined) return undefined
+    let ticket = tied === 1 ? 0 : Math.floor(this.#random() * tied)
+    for (const row of this.#rows) {
+      if (row.size === 0 || row.compare(best) !== 0) continue
+      const seat = row.least[ticket]
+      if (seat !== undefined) return seat.target
+      ticket -= row.least.length
+    }
+    return undefined
+  }
+}
+
+/** Seats of one weight. */
+class Row {
+  readonly weight: number
+  size = 0
+  readonly #levels: Seat[][] = []
+  #lowest = 0
+
+  constructor(weight: number) {
+    this.weight = weight
+  }
+
+  /** The seats with the least load. */
+  get least(): readonly Seat[] {
+    return this.#levels[this.#lowest] ?? []
+  }
+
+  /** Negative when the least load for its weight, the attempt to come included, is below that of the other row. */
+  compare(other: Row): number {
+    return (this.#lowest + 1) * other.weight - (other.#lowest + 1) * this.weight
+  }
+
+  insert(seat: Seat, level: number): void {
+    while (this.#levels.length <= level) this.#levels.push([])
+    const seats = this.#levels[level] ?? []
+    seat.level = level
+    seat.place = seats.length
+    seats.push(seat)
+    if (this.size === 0 || level < this.#lowest) this.#lowest = level
+    this.size++
+  }
+
+  take(seat: Seat): void {
+    const seats = this.#levels[seat.level] ?? []
+    const last = seats.pop()
+    if (last !== undefined && last !== seat) {
+      seats[seat.place] = last
+      last.place = seat.place
+    }
+    seat.level = -1
+    this.size--
+    while (this.size > 0 && this.least.length === 0) this.#lowest++
+  }
+}
