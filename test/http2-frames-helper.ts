@@ -141,6 +141,7 @@ export class FramePeer {
   /** @param skip bytes before the first frame: those of the preface, when the other end is a client */
   constructor(socket: Socket, skip = 0) {
     this.socket = socket
+    socket.setNoDelay()
     let left = skip
     socket.on('data', (chunk: Buffer) => {
       const taken = Math.min(left, chunk.length)
@@ -164,7 +165,7 @@ export class FramePeer {
   async frame(type: number, id?: number, matches: (frame: Frame) => boolean = () => true): Promise<Frame> {
     const find = () =>
       this.frames.find((one) => one.type === type && (id === undefined || one.id === id) && matches(one))
-    await eventually(() => find() !== undefined, `no frame of type ${type} on stream ${id}; ${this.describe()}`)
+    await this.wait(() => find() !== undefined, `no frame of type ${type} on stream ${id}`)
     return find() ?? { type, flags: 0, id: 0, payload: Buffer.alloc(0) }
   }
 
@@ -176,7 +177,7 @@ export class FramePeer {
   /** Resolves with the body received on a stream, once the stream is ended in order. */
   async body(id: number): Promise<string> {
     const ended = () => this.frames.some((one) => one.id === id && one.type < 2 && (one.flags & END_STREAM) !== 0)
-    await eventually(ended, `stream ${id} is not ended; ${this.describe()}`)
+    await this.wait(ended, `stream ${id} is not ended`)
     const chunks = this.frames.filter((one) => one.id === id && one.type === DATA).map(({ payload }) => payload)
     return Buffer.concat(chunks).toString('latin1')
   }
@@ -193,7 +194,7 @@ export class FramePeer {
 
   /** Resolves once the connection is over. */
   async end(): Promise<void> {
-    await eventually(() => this.closed !== 'no', `the connection stays open; ${this.describe()}`)
+    await this.wait(() => this.closed !== 'no', 'the connection stays open')
   }
 
   private receive(chunk: Buffer): void {
@@ -214,8 +215,13 @@ export class FramePeer {
     }
   }
 
-  private describe(): string {
-    return `received ${this.frames.map(({ type, id }) => `${type}/${id}`).join(' ') || 'nothing'}`
+  private async wait(condition: () => boolean, otherwise: string): Promise<void> {
+    try {
+      await eventually(condition, otherwise)
+    } catch {
+      const received = this.frames.map(({ type, id }) => `${type}/${id}`).join(' ')
+      throw new Error(`${otherwise}; received ${received || 'nothing'}`)
+    }
   }
 }
 

@@ -91,10 +91,15 @@ class ClientSession {
     this.session.close()
   }
 
-  destroy(code: number = constants.NGHTTP2_NO_ERROR): void {
+  destroy(): void {
+    this.session.destroy()
+    this.socket.destroy()
+  }
+
+  /** Tells the client why, and waits a moment for it to hear that. */
+  private refuse(): void {
     this.closingSince ??= this.now()
-    this.session.destroy(undefined, code)
-    if (code === constants.NGHTTP2_NO_ERROR) this.socket.destroy()
+    this.session.destroy(new Error('too many streams were reset'), constants.NGHTTP2_ENHANCE_YOUR_CALM)
   }
 
   check(now: number, timeouts: SessionTimeouts): void {
@@ -125,7 +130,7 @@ class ClientSession {
     this.streams.delete(stream)
     this.since = now
     if (!isReset(stream)) this.resets.deposit()
-    else if (!this.resets.take(now)) this.destroy(constants.NGHTTP2_ENHANCE_YOUR_CALM)
+    else if (!this.resets.take(now)) this.refuse()
   }
 }
 
