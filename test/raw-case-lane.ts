@@ -4,8 +4,9 @@ import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import { buildApp } from '../app.ts'
 import { portOf } from './helper.ts'
-import type { GatewayKind, RawCase } from './raw-case-types.ts'
+import type { ClientStep, GatewayKind, RawCase, TargetScript } from './raw-case-types.ts'
 import { isOutcome, type Observation } from './raw-case-verdict.ts'
+import { headFaults } from './response-reader.ts'
 import { ScriptedClient } from './scripted-client.ts'
 import { PROBE_TARGET, ScriptedTarget, TargetSession } from './scripted-target.ts'
 import { Signal } from './signal.ts'
@@ -17,7 +18,7 @@ const PROBE = `GET ${PROBE_TARGET} HTTP/1.1\r\nHost: gw.test\r\nConnection: clos
 
 export interface CaseResult {
   readonly seen: Observation
-  /** What must never be, whatever the case: malformed bytes at the target, a gateway that does not answer any more. */
+  /** What must never be, whatever the case: malformed bytes at either end, a gateway that does not answer any more. */
   readonly broken: readonly string[]
 }
 
@@ -44,7 +45,34 @@ export class Lane {
   }
 
   async run(one: RawCase): Promise<CaseResult> {
-    const { send, target: script = {}, outcome } = one
+    const { send, target = {}, outcome } = one
+    return this.play(send, target, async (observe, { client, signal }) => {
+      const met = () => client.done && isOutcome(observe(), one)
+      await signal.until(met, LIMIT)
+      if (outcome === 'nothing') await signal.until(() => !met(), QUIET)
+    })
+  }
+
+  /**
+   * Sends bytes of which nobody knows what comes of them, until the gateway closes, or nothing more happens for `quiet`
+   * milliseconds. `methods` are those of the requests in it.
+   */
+  async feed(bytes: string, methods: readonly string[], quiet: number): Promise<CaseResult> {
+    return this.play([bytes], {}, async (observe, { client, signal }) => {
+      client.methods = [...methods]
+      const size = () => observe().clientText.length + observe().targetText.length
+      for (let before = -1; client.closed === 'no' && before !== size(); ) {
+        before = size()
+        await signal.until(() => client.closed !== 'no', quiet)
+      }
+    })
+  }
+
+  private async play(
+    send: readonly ClientStep[],
+    script: TargetScript,
+    wait: (observe: () => Observation, ends: { client: ScriptedClient; signal: Signal }) => Promise<void>
+  ): Promise<CaseResult> {
     const signal = new Signal()
     const client = new ScriptedClient(portOf(this.app.server), signal)
     const session = new TargetSession(script, signal, () => client.text)
@@ -58,12 +86,12 @@ export class Lane {
       connections: session.connections,
       aborted: session.aborted
     })
-    const met = () => client.done && isOutcome(observe(), one)
 
     void client.play(send)
-    await signal.until(met, LIMIT)
-    if (outcome === 'nothing') await signal.until(() => !met(), QUIET)
-    const broken = await this.probe(session)
+    await wait(observe, { client, signal })
+    // Where a case says so, the answer is none of HTTP/1.1 at all.
+    const answers = client.responses.filter(({ status }) => status !== 0)
+    const broken = [...(await this.probe(session)), ...answers.flatMap(headFaults)]
     const seen = observe()
     client.destroy()
     this.target.disconnect()
@@ -82,8 +110,10 @@ export class Lane {
     const signal = new Signal()
     const client = new ScriptedClient(portOf(this.app.server), signal)
     void client.play([PROBE])
-    const alive = await signal.until(() => client.answers[0]?.status === 200, LIMIT)
+    await signal.until(() => client.closed !== 'no', LIMIT)
     client.destroy()
+    const [answer, ...more] = client.answers
+    const alive = answer?.status === 200 && answer.body === 'ok' && more.length === 0
     return alive ? session.faults : [...session.faults, `no answer afterwards, but ${client.text}`]
   }
 }
@@ -100,11 +130,14 @@ export class Lanes {
     this.most = most
   }
 
-  async run(one: RawCase): Promise<CaseResult> {
-    const kind = one.gateway ?? 'plain'
+  run(one: RawCase): Promise<CaseResult> {
+    return this.use(one.gateway ?? 'plain', (lane) => lane.run(one))
+  }
+
+  async use<T>(kind: GatewayKind, task: (lane: Lane) => Promise<T>): Promise<T> {
     const lane = await this.take(kind)
     try {
-      return await lane.run(one)
+      return await task(lane)
     } finally {
       this.free.get(kind)?.push(lane)
       this.signal.notify()

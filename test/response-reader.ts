@@ -32,6 +32,21 @@ export function finalOnly(responses: readonly SeenResponse[]): SeenResponse[] {
   return responses.filter(({ status }) => status === 101 || status < 100 || status >= 200)
 }
 
+/** What in the head of a response two clients might read in two ways. */
+export function headFaults({ status, head }: SeenResponse): string[] {
+  const [line = '', ...fields] = head.split('\r\n')
+  const names = fields.map((field) => field.slice(0, field.indexOf(':')).toLowerCase())
+  const framing = names.filter((name) => name === 'content-length' || name === 'transfer-encoding')
+  const faults = fields.filter((field) => !FIELD.test(field))
+  if (!STATUS_LINE.test(line)) faults.push(line)
+  if (framing.length > 1) faults.push(framing.join(' and '))
+  if (framing.length > 0 && (status < 200 || status === 204)) faults.push(`${framing} of a ${status}`)
+  return faults
+}
+
+const STATUS_LINE = /^HTTP\/1\.1 \d{3} [\t\x20-\x7e\x80-\xff]*$/
+const FIELD = /^[!#$%&'*+.^_`|~\w-]+:[\t\x20-\x7e\x80-\xff]*$/
+
 function readResponse(text: string, method: string, ended: boolean): SeenResponse & { size: number } {
   const headEnd = text.indexOf('\r\n\r\n')
   const status = Number(/^HTTP\/1\.[01] (\d{3})(?: |\r\n)/.exec(text)?.[1] ?? 0)
@@ -43,6 +58,10 @@ function readResponse(text: string, method: string, ended: boolean): SeenRespons
   const length = field('content-length')
   const rest = text.slice(bodyAt)
   if (status === 101) return { status, head, body: rest, trailers: '', complete: true, size: text.length }
+  // Where a head is broken, nobody can tell that it was one of HEAD. The connection ends there anyway.
+  if (method === 'HEAD' && status >= 400 && field('connection') === 'close') {
+    return { status, head, body: '', trailers: '', complete: true, size: text.length }
+  }
   if (status < 200 || method === 'HEAD' || status === 204 || status === 304) {
     return { status, head, body: '', trailers: '', complete: true, size: bodyAt }
   }

@@ -14,10 +14,11 @@ export class ScriptedClient {
   closed: 'no' | 'end' | 'reset' = 'no'
   /** Whether the script is through. */
   done = false
+  /** Methods of the requests, which say where answers end. By default the first word of each piece that is sent. */
+  methods: string[] = []
 
   private readonly socket: Socket
   private readonly signal: Signal
-  private readonly methods: string[] = []
 
   constructor(port: number, signal: Signal) {
     this.signal = signal
@@ -31,9 +32,14 @@ export class ScriptedClient {
     this.socket.on('error', () => this.onEnd('reset'))
   }
 
+  /** Responses so far, informational ones among them. */
+  get responses(): SeenResponse[] {
+    return readResponses(this.text, this.methods, this.closed === 'end')
+  }
+
   /** Answers so far, without informational ones. */
   get answers(): SeenResponse[] {
-    return finalOnly(readResponses(this.text, this.methods, this.closed === 'end'))
+    return finalOnly(this.responses)
   }
 
   async play(steps: readonly ClientStep[]): Promise<void> {

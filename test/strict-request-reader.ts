@@ -13,7 +13,7 @@ export interface SeenRequest {
 export interface ReaderOptions {
   /**
    * Takes what RFC 9112 lets a client send and a gateway has no reason to: an empty line before a request, HTTP/1.0,
-   * chunk extensions.
+   * chunk extensions; and any number of hosts, since these do not say where a message ends.
    */
   readonly client?: boolean
   readonly onHead?: (request: SeenRequest) => void
@@ -65,8 +65,9 @@ export class StrictRequestReader {
   }
 
   private readHead(): boolean {
-    if (this.options.client === true && this.text.startsWith('\r\n')) {
-      this.text = this.text.slice(2)
+    // Node.js skips these even one by one; they belong to no message.
+    if (this.options.client === true && /^[\r\n]/.test(this.text)) {
+      this.text = this.text.slice(1)
       return true
     }
     const end = this.text.indexOf('\r\n\r\n')
@@ -100,7 +101,7 @@ export class StrictRequestReader {
     const [length = '0'] = lengths
     this.chunked = codings.length > 0
     this.remaining = this.chunked ? -1 : Number(length)
-    if (hosts.length !== 1 && request.version !== 'HTTP/1.0') return this.fault('hosts', hosts.join(', '))
+    if (hosts.length !== 1 && this.options.client !== true) return this.fault('hosts', hosts.join(', '))
     if (lengths.length > 1) return this.fault('lengths', lengths.join(', '))
     if (!/^\d{1,15}$/.test(length)) return this.fault('length', length)
     if (codings.length > 1 || (codings[0] ?? 'chunked').toLowerCase() !== 'chunked')

@@ -23,6 +23,7 @@ import type { Attempt } from './forwarding/attempt.ts'
 import { readBodyLength } from './forwarding/body-length.ts'
 import { Deadlines } from './forwarding/deadlines.ts'
 import { Forwarding } from './forwarding/forwarding.ts'
+import { isLastHop } from './forwarding/max-forwards.ts'
 import { RequestBody } from './forwarding/request-body.ts'
 import { buildRequestHeaders, peerAddress } from './forwarding/request-headers.ts'
 import { filterResponseHeaders, keepRequiredProtocols } from './forwarding/response-headers.ts'
@@ -127,8 +128,12 @@ export class Gateway implements ForwardingHooks {
 
   /** Sends the exchange on its way. Throws when it cannot even be begun. */
   forward(exchange: GatewayExchange): void {
-    const { matched, requestTarget, request } = exchange
+    const { matched, requestTarget, request, reply } = exchange
     if (matched === undefined || requestTarget === undefined) return
+    if (isLastHop(request.raw)) {
+      reply.code(204).header('allow', ALLOWED_METHODS).send()
+      return
+    }
     const branch = matched.choose()
     if (branch === undefined) throw new NoTargetError(matched.id)
     const { upstream } = branch

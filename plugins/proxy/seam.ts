@@ -1,4 +1,5 @@
 import type { FastifyReplyFromHooks, FastifyReplyFromOptions } from '@fastify/reply-from'
+import { BadFramingError, BodyTooLargeError } from '../errors.ts'
 import { awaitTurn, mustWait } from './front/turn.ts'
 import type { Gateway } from './gateway.ts'
 import { GatewayExchange } from './gateway-exchange.ts'
@@ -47,7 +48,11 @@ function forward(gateway: Gateway, exchange: GatewayExchange): void {
   try {
     gateway.forward(exchange)
   } catch (error) {
+    const { reply } = exchange
     exchange.error = error instanceof Error ? error : new Error(String(error))
-    exchange.reply.send(exchange.error)
+    // Where the body ends is not known, or further away than anybody wants to read (RFC 9112, section 6.3).
+    const endless = error instanceof BadFramingError || error instanceof BodyTooLargeError
+    if (endless && reply.request.raw.httpVersionMajor !== 2) reply.header('connection', 'close')
+    reply.send(exchange.error)
   }
 }

@@ -23,7 +23,11 @@ export function readBodyLength(message: IncomingMessage): number | undefined {
   }
   // RFC 9112, section 6.1: a recipient of HTTP/1.0 may not know it, and end the body elsewhere.
   if (coding !== undefined && message.httpVersion === '1.0') throw new BadFramingError('transfer-encoding in HTTP/1.0')
-  return announced === undefined ? -1 : Number(announced)
+  if (announced === undefined) return -1
+  const length = Number(announced)
+  // Beyond, numbers are rounded: another length would be announced to the target.
+  if (length > Number.MAX_SAFE_INTEGER) throw new BadFramingError('content-length too large')
+  return length
 }
 
 const EXPECT_CONTENT = new Set(['POST', 'PUT', 'PATCH'])

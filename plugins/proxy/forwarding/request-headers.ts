@@ -1,5 +1,6 @@
 import { type IncomingMessage, validateHeaderName, validateHeaderValue } from 'node:http'
 import { BadHostError } from '../../errors.ts'
+import { fewerForwards } from './max-forwards.ts'
 
 /** What the headers for the target are made from. */
 export interface RequestHeaderInput {
@@ -29,6 +30,7 @@ const TE = 8
 const TRAILER = 9
 const COOKIE = 10
 const CONNECTION = 11
+const MAX_FORWARDS = 12
 
 const ROLES = new Map<string, number>([
   ['host', HOST],
@@ -41,6 +43,7 @@ const ROLES = new Map<string, number>([
   ['trailer', TRAILER],
   ['cookie', COOKIE],
   ['connection', CONNECTION],
+  ['max-forwards', MAX_FORWARDS],
   // Hop-by-hop, or about the framing, which each connection has of its own (RFC 9110, section 7.6.1).
   ['alpn', DROP],
   ['close', DROP],
@@ -79,8 +82,8 @@ function readRole(name: string): number {
   // A pseudo-header field of HTTP/2 says how the request came, which the request line says already.
   if (name.startsWith(':')) return DROP
   // CGI-style targets cannot tell `X_Forwarded_For` from `X-Forwarded-For`.
-  if (name.includes('_') && name.replaceAll('_', '-').startsWith('x-forwarded-')) return DROP
-  return KEEP
+  const dashed = name.replaceAll('_', '-')
+  return dashed !== name && (ROLES.has(dashed) || dashed.startsWith('x-forwarded-')) ? DROP : KEEP
 }
 
 /**
@@ -136,6 +139,9 @@ export function buildRequestHeaders(input: RequestHeaderInput): string[] {
       case TRAILER:
         if (input.chunked) pairs.push(name, value)
         break
+      case MAX_FORWARDS:
+        pairs.push(name, message.method === 'OPTIONS' ? fewerForwards(value) : value)
+        break
       case COOKIE:
         // RFC 6265, section 5.4: a request has one Cookie header.
         if (cookieAt < 0) cookieAt = pairs.push(name, value) - 1
@@ -166,7 +172,7 @@ function pushExtra(pairs: string[], extra: NonNullable<RequestHeaderInput['extra
     validateHeaderName(name)
     validateHeaderValue(name, value)
     const role = roleOf(name)
-    if (role === KEEP || role === TRUSTED_ONLY) pairs.push(name, value)
+    if (role === KEEP || role === TRUSTED_ONLY || role === MAX_FORWARDS) pairs.push(name, value)
   }
 }
 
