@@ -1,5 +1,13 @@
 import assert from 'node:assert/strict'
-import { createServer, type ServerHttp2Session, type ServerHttp2Stream, type ServerOptions } from 'node:http2'
+import {
+  createSecureServer,
+  createServer,
+  type Http2SecureServer,
+  type Http2Server,
+  type SecureServerOptions,
+  type ServerHttp2Session,
+  type ServerHttp2Stream
+} from 'node:http2'
 import type { Duplex } from 'node:stream'
 import type { TestContext } from 'node:test'
 import { Target } from '../plugins/balancer/target.ts'
@@ -21,18 +29,23 @@ export type SeenFields = Readonly<Record<string, string | string[] | undefined>>
 
 export interface Http2Target {
   url: string
+  server: Http2Server | Http2SecureServer
   /** Sessions that stand now, and how many there ever were. */
   sessions: Set<ServerHttp2Session>
   opened(): number
 }
 
-/** A target that speaks HTTP/2 with prior knowledge, on a free port or a unix socket; closed when the test ends. */
+/**
+ * A target that speaks HTTP/2: over TLS if there is a certificate, else with prior knowledge, on a free port or a unix
+ * socket; closed when the test ends.
+ */
 export async function startHttp2Target(
   t: TestContext,
   onStream: (stream: ServerHttp2Stream, fields: SeenFields, raw: string[]) => void,
-  { path, ...options }: ServerOptions & { path?: string } = {}
+  { path, ...options }: SecureServerOptions & { path?: string } = {}
 ): Promise<Http2Target> {
-  const server = createServer(options)
+  const secure = options.cert !== undefined
+  const server = secure ? createSecureServer(options) : createServer(options)
   const sessions = new Set<ServerHttp2Session>()
   let opened = 0
   server.on('session', (session) => {
@@ -55,7 +68,8 @@ export async function startHttp2Target(
   })
   const address = server.address()
   const port = typeof address === 'object' ? address?.port : undefined
-  return { url: path === undefined ? `http://127.0.0.1:${port}` : `unix:${path}`, sessions, opened: () => opened }
+  const url = path === undefined ? `http${secure ? 's' : ''}://localhost:${port}` : `unix:${path}`
+  return { url, server, sessions, opened: () => opened }
 }
 
 /** A target that writes frames by hand. `onFrame` is called for every frame of every connection. */

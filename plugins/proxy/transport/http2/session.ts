@@ -83,6 +83,8 @@ export class Session implements SessionState, PulseSource, Polled {
     socket.once(dialer.connectEvent, () => this.onConnect())
     socket.on('error', (error) => {
       this.failure ??= error
+      // An alert that comes after the handshake would leave it open.
+      socket.destroy()
     })
     socket.on('close', () => this.onClose())
     if (connectTimeout > 0) {
