@@ -25,7 +25,8 @@ const BUILT_IN = [
   'jump-hash',
   'hash',
   'ip-hash',
-  'random'
+  'random',
+  'sticky'
 ]
 const idle: StrategyFactory = { name: 'idle', create: () => ({ add() {}, remove() {}, get: () => undefined }) }
 

@@ -2,22 +2,15 @@ import { DuplicateTargetError } from '../errors.ts'
 import { Target, type TargetOptions } from './target.ts'
 import { TargetGroup } from './target-group.ts'
 import { trimTargetUrl } from './target-url.ts'
-import {
-  NO_CONTEXT,
-  NO_NEEDS,
-  type Outcome,
-  type PickContext,
-  type Strategy,
-  type StrategyDeps,
-  type StrategyNeeds
-} from './types.ts'
+import { NO_CONTEXT, NO_NEEDS, type Outcome, type PickContext, type Strategy, type StrategyNeeds } from './types.ts'
 
 /** What a balancer is made of. */
 export interface BalancerSetup {
   /** Makes an instance of the upstream's strategy; called once for the primaries and once for the backups. */
-  createStrategy(deps: StrategyDeps): Strategy
+  createStrategy(): Strategy
   targets: readonly (string | TargetOptions)[]
-  deps: StrategyDeps
+  /** A monotonic clock, in milliseconds. */
+  now(): number
 }
 
 /**
@@ -42,11 +35,11 @@ export class Balancer {
   #single: Target | undefined = undefined
 
   /** @throws InvalidStrategyError, InvalidTargetError, DuplicateTargetError */
-  constructor(name: string, { createStrategy, targets, deps }: BalancerSetup) {
+  constructor(name: string, { createStrategy, targets, now }: BalancerSetup) {
     this.name = name
-    this.#now = deps.now
-    this.#primaries = createStrategy(deps)
-    this.#backups = createStrategy(deps)
+    this.#now = now
+    this.#primaries = createStrategy()
+    this.#backups = createStrategy()
     this.needs = this.#primaries.needs ?? NO_NEEDS
     for (const target of targets) this.add(target)
   }
@@ -82,11 +75,16 @@ export class Balancer {
   /** The target for the next attempt: a primary, else a backup, else undefined. */
   get(context: PickContext = NO_CONTEXT): Target | undefined {
     const single = this.#single
-    if (single !== undefined) return single.isOpen(context) ? single : undefined
+    if (single !== undefined && !single.draining) return single.isOpen(context) ? single : undefined
 
     const target = this.#primaries.get(context) ?? this.#backups.get(context)
     if (target !== undefined && target.fails > 0) this.#beginWindow(target)
     return target
+  }
+
+  /** See `Affinity.renew`; undefined for strategies that need no such thing. */
+  renewToken(target: Target, token: string | undefined): string | undefined {
+    return this.#strategyOf(target).needs?.affinity?.renew(target, token)
   }
 
   /** An attempt at the target begins. */

@@ -8,7 +8,16 @@ export { Balancer } from './balancer.ts'
 export { BalancerRegistry, type StrategyChoice, StrategyRegistry, type UpstreamOptions } from './registry.ts'
 export { Target, type TargetOptions } from './target.ts'
 export type { TargetAddress } from './target-url.ts'
-export type { Outcome, PickContext, Strategy, StrategyDeps, StrategyFactory, StrategyNeeds } from './types.ts'
+export type {
+  Affinity,
+  Outcome,
+  PickContext,
+  Strategy,
+  StrategyDeps,
+  StrategyFactory,
+  StrategyNeeds,
+  StrategyOptions
+} from './types.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -25,6 +34,8 @@ export interface BalancersOptions {
   now?: (() => number) | undefined
   /** A number from 0 up to, not including, 1. @default Math.random */
   random?: (() => number) | undefined
+  /** The time of day, in milliseconds since the epoch. @default Date.now */
+  date?: (() => number) | undefined
 }
 
 /**
@@ -33,7 +44,7 @@ export interface BalancersOptions {
  */
 export function createBalancers(options: BalancersOptions = {}): BalancerRegistry {
   const { upstreams = {}, strategies = [], now = () => performance.now(), random = Math.random } = options
-  const balancers = new BalancerRegistry({ now, random })
+  const balancers = new BalancerRegistry({ now, random, date: options.date ?? Date.now })
   for (const strategy of strategies) balancers.strategies.add(strategy)
   for (const [name, upstream] of Object.entries(upstreams)) balancers.add(name, upstream)
   return balancers

@@ -8,7 +8,7 @@ import {
 import { Balancer } from './balancer.ts'
 import { builtInStrategies } from './strategies/index.ts'
 import type { TargetOptions } from './target.ts'
-import type { Strategy, StrategyDeps, StrategyFactory } from './types.ts'
+import type { Strategy, StrategyDeps, StrategyFactory, StrategyOptions } from './types.ts'
 
 /** A strategy's name; or its name beside its options; or its name and its options apart. */
 export type StrategyChoice =
@@ -56,13 +56,16 @@ export class StrategyRegistry {
   }
 }
 
+/** What the balancers of all upstreams have in common. */
+export type BalancerDeps = Pick<StrategyDeps, 'now' | 'random' | 'date'>
+
 /** The balancers of all upstreams, by name. */
 export class BalancerRegistry {
   readonly strategies = new StrategyRegistry()
   readonly #balancers = new Map<string, Balancer>()
-  readonly #deps: StrategyDeps
+  readonly #deps: BalancerDeps
 
-  constructor(deps: StrategyDeps) {
+  constructor(deps: BalancerDeps) {
     this.#deps = deps
   }
 
@@ -75,16 +78,15 @@ export class BalancerRegistry {
   }
 
   /** @throws DuplicateUpstreamError, UnknownStrategyError, InvalidStrategyError, InvalidTargetError, DuplicateTargetError */
-  add(name: string, { strategy = DEFAULT_STRATEGY, targets = [] }: UpstreamOptions): Balancer {
+  add(name: string, { strategy, targets = [] }: UpstreamOptions): Balancer {
     if (this.#balancers.has(name)) throw new DuplicateUpstreamError(name)
 
-    const choice = readChoice(strategy)
-    const factory = this.strategies.get(choice.name)
-    const balancer = new Balancer(name, {
-      createStrategy: (deps) => createStrategy(factory, choice.options, deps),
-      targets,
-      deps: this.#deps
-    })
+    const deps: StrategyDeps = {
+      ...this.#deps,
+      upstream: name,
+      create: (choice) => createStrategy(this.strategies, choice, deps)
+    }
+    const balancer = new Balancer(name, { createStrategy: () => deps.create(strategy), targets, now: this.#deps.now })
     this.#balancers.set(name, balancer)
     return balancer
   }
@@ -97,27 +99,27 @@ export class BalancerRegistry {
   }
 }
 
-function readChoice(choice: StrategyChoice): { name: string; options: Readonly<Record<string, unknown>> } {
+function createStrategy(strategies: StrategyRegistry, choice: unknown, deps: StrategyDeps): Strategy {
+  const { name, options } = readChoice(choice)
+  const strategy = strategies.get(name).create(options, deps)
+  for (const method of ['add', 'remove', 'get'] as const) {
+    if (typeof strategy?.[method] !== 'function') {
+      throw new InvalidStrategyError(name, `what create() returns has no ${method}()`)
+    }
+  }
+  return strategy
+}
+
+function readChoice(choice: unknown): { name: string; options: StrategyOptions } {
+  if (choice === undefined) return { name: DEFAULT_STRATEGY, options: {} }
   if (typeof choice === 'string') return { name: choice, options: {} }
-  const { name, ...options } = choice
-  const nested = options.options
-  return { name, options: isRecord(nested) ? nested : options }
+  const { name, ...options } = isRecord(choice) ? choice : {}
+  if (typeof name !== 'string') {
+    throw new InvalidStrategyError(String(name), 'a strategy is a name, or a mapping of a name and options')
+  }
+  return { name, options: isRecord(options.options) ? options.options : options }
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function createStrategy(
-  factory: StrategyFactory,
-  options: Readonly<Record<string, unknown>>,
-  deps: StrategyDeps
-): Strategy {
-  const strategy = factory.create(options, deps)
-  for (const method of ['add', 'remove', 'get'] as const) {
-    if (typeof strategy?.[method] !== 'function') {
-      throw new InvalidStrategyError(factory.name, `what create() returns has no ${method}()`)
-    }
-  }
-  return strategy
 }

@@ -61,6 +61,7 @@ export class Target implements TargetAddress {
   removed = false
 
   #down: boolean
+  #draining = false
 
   /** @throws InvalidTargetError */
   constructor(options: TargetOptions, group: TargetGroup = new TargetGroup()) {
@@ -90,6 +91,16 @@ export class Target implements TargetAddress {
     this.group.changes++
   }
 
+  /** Serves those clients on that are known to belong to it, and nobody else. */
+  get draining(): boolean {
+    return this.#draining
+  }
+
+  set draining(draining: boolean) {
+    this.#draining = draining
+    this.group.changes++
+  }
+
   /** Whether as many attempts are in flight as may be. */
   get full(): boolean {
     return this.maxConnections > 0 && this.inFlight >= this.maxConnections
@@ -100,15 +111,24 @@ export class Target implements TargetAddress {
     return this.isOpen(context) && !this.hasFailed(now)
   }
 
+  /** Whether the target may be picked for a client that it has served before: `draining` is no obstacle. */
+  isAvailableAgain(context: PickContext, now: () => number): boolean {
+    return this.#isOpenAgain(context) && !this.hasFailed(now)
+  }
+
   /** Whether the target may be picked, its failures aside. */
-  isOpen({ tried }: PickContext): boolean {
+  isOpen(context: PickContext): boolean {
+    return !this.#draining && this.#isOpenAgain(context)
+  }
+
+  #isOpenAgain({ tried }: PickContext): boolean {
     if (this.#down || this.weight === 0 || this.full) return false
     return tried === undefined || !tried.includes(this)
   }
 
   /** Whether only `maxConnections` forbids the target for now. */
   isFull({ tried }: PickContext): boolean {
-    if (this.#down || this.weight === 0 || !this.full) return false
+    if (this.#down || this.#draining || this.weight === 0 || !this.full) return false
     return tried === undefined || !tried.includes(this)
   }
 

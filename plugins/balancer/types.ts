@@ -11,6 +11,8 @@ export type Outcome = 'success' | 'error' | 'failure' | 'neutral'
 export interface PickContext {
   /** What a keyed strategy hashes; undefined or empty means no key. Each UTF-16 unit up to 0xff is one byte. */
   readonly key: string | undefined
+  /** What the client brought along to be known by, where the strategy needs it. */
+  readonly token?: string | undefined
   /** Targets this exchange has tried already; they are not picked again. */
   readonly tried: readonly Target[] | undefined
 }
@@ -21,7 +23,31 @@ export interface StrategyDeps {
   now(): number
   /** A number from 0 up to, not including, 1. */
   random(): number
+  /** The time of day, in milliseconds since the epoch. */
+  date(): number
+  /** The name of the upstream. */
+  readonly upstream: string
+  /**
+   * Makes another strategy for the same targets, for one that builds on others; undefined means the default one.
+   * @throws UnknownStrategyError, InvalidStrategyError
+   */
+  create(choice: unknown): Strategy
 }
+
+/** How clients that come back are known: by a token that they are given, and bring along. */
+export interface Affinity {
+  readonly from: 'cookie' | 'header'
+  /** The name of the cookie or header, in the request and in the response. */
+  readonly name: string
+  /** What follows the value in Set-Cookie, from its first semicolon on. */
+  readonly attributes: string
+  /** Whether tokens outlive the process, and are good at others. */
+  readonly lasting: boolean
+  /** A token for the client that a target has answered; undefined when the one that it brought will do. */
+  renew(target: Target, token: string | undefined): string | undefined
+}
+
+export type StrategyOptions = Readonly<Record<string, unknown>>
 
 /** What a strategy needs from whoever sends the requests; nothing that is not asked for is worked out. */
 export interface StrategyNeeds {
@@ -29,6 +55,8 @@ export interface StrategyNeeds {
   readonly key?: true | 'ip'
   /** `observe` is to be told how long the target took. */
   readonly latency?: boolean
+  /** `context.token` is to be what this asks for, and the client is to be given what `renew` returns. */
+  readonly affinity?: Affinity
 }
 
 /**
@@ -61,7 +89,7 @@ export interface StrategyFactory {
    * Called twice for each upstream: for its primaries and for its backups.
    * @throws InvalidStrategyError for an option that is unknown or has a wrong value.
    */
-  create(options: Readonly<Record<string, unknown>>, deps: StrategyDeps): Strategy
+  create(options: StrategyOptions, deps: StrategyDeps): Strategy
 }
 
 /** What a strategy needs that says nothing of it. */

@@ -33,13 +33,13 @@ import { awaitsContinue } from './front/expectation.ts'
 import { restoreUrl } from './front/odd-url.ts'
 import { ALLOWED_METHODS } from './front/refusal.ts'
 import { GatewayExchange } from './gateway-exchange.ts'
-import { compileHashKey, type KeyReader } from './routing/hash-key.ts'
 import { parseHost } from './routing/host.ts'
 import { readHttp2Authority } from './routing/http2-authority.ts'
 import { readTarget } from './routing/path.ts'
 import type { Redirect } from './routing/redirect.ts'
 import { type Branch, compileRoute, type Route } from './routing/route.ts'
 import { createRouteTable, type RouteTable } from './routing/route-table.ts'
+import { compileReaders, giveToken, type StrategyReaders } from './strategy-needs.ts'
 import type { ResponseHead } from './transport/index.ts'
 import { compileTrust, type TrustCheck } from './trust.ts'
 import { Upgrades } from './upgrade/upgrades.ts'
@@ -67,7 +67,7 @@ export class Gateway implements ForwardingHooks {
   private readonly deadlines: Deadlines
   private readonly trust: TrustCheck
   private readonly bodyLimit: number
-  private readonly keyReaders = new Map<UpstreamRuntime, KeyReader>()
+  private readonly readers = new Map<UpstreamRuntime, StrategyReaders>()
   private readonly isHooked: (request: FastifyRequest) => boolean
   private readonly maxRawHeaders: number
 
@@ -82,8 +82,7 @@ export class Gateway implements ForwardingHooks {
     this.maxRawHeaders = maxRawHeaders
     for (const upstream of upstreams.values()) {
       const hashKey = config.upstreams[upstream.name]?.hashKey
-      const reader = compileHashKey(hashKey ?? (upstream.balancer.needs.key === 'ip' ? { from: 'ip' } : undefined))
-      if (reader !== undefined) this.keyReaders.set(upstream, reader)
+      this.readers.set(upstream, compileReaders(upstream.balancer.needs, hashKey))
     }
   }
 
@@ -146,6 +145,7 @@ export class Gateway implements ForwardingHooks {
     const body = this.readBody(exchange, upstream)
     // A small body is here sooner than the target's word that it wants it.
     const large = body !== undefined && (body.length < 0 || body.length > upstream.retry.bodyLimit)
+    const readers = this.readers.get(upstream)
     const outgoing = {
       method: request.method,
       path: matched.rewriteUrl?.(path, query) ?? path + query,
@@ -157,7 +157,8 @@ export class Gateway implements ForwardingHooks {
       idempotent:
         isIdempotent(request.method) ||
         (matched.config.retry.idempotencyKey && message.headers['idempotency-key'] !== undefined),
-      key: this.keyReaders.get(upstream)?.(message, this.clientAddress)
+      key: readers?.key?.(message, this.clientAddress),
+      token: readers?.token?.(message, this.clientAddress)
     }
     exchange.forwarding = new Forwarding(exchange, upstream, outgoing, this.deadlines, this)
     exchange.forwarding.start()
@@ -185,7 +186,7 @@ export class Gateway implements ForwardingHooks {
     const { exchange, upstream } = attempt.owner
     this.upgrades.open(exchange, {
       head,
-      pairs: this.responseHeaders(exchange, head),
+      pairs: this.responseHeaders(attempt, head),
       socket,
       early,
       idle: upstream.timeouts.idle,
@@ -193,7 +194,23 @@ export class Gateway implements ForwardingHooks {
     })
   }
 
-  responseHeaders({ matched, request, reply, host, target }: GatewayExchange, head: ResponseHead): string[] {
+  responseHeaders({ owner, target }: Attempt, head: ResponseHead): string[] {
+    const pairs = this.editedHeaders(owner.exchange, head)
+    giveToken(pairs, owner.upstream.balancer, target, owner.token)
+    return pairs
+  }
+
+  close(): void {
+    this.deadlines.close()
+  }
+
+  private viewOf(message: IncomingMessage, host: string): ClientView {
+    return viewOf(message, host, this.trust(message.socket.remoteAddress ?? '', 0))
+  }
+
+  private readonly clientAddress = (message: IncomingMessage): string => proxyAddr(message, this.trust) ?? ''
+
+  private editedHeaders({ matched, request, reply, host, target }: GatewayExchange, head: ResponseHead): string[] {
     const bodyless = isBodyless(request.method, head)
     const pairs = filterResponseHeaders(head.headers, {
       chunked: !bodyless && head.length < 0 && request.raw.httpVersion !== '1.0',
@@ -211,16 +228,6 @@ export class Gateway implements ForwardingHooks {
     }
     return matched.editResponse?.(pairs) ?? pairs
   }
-
-  close(): void {
-    this.deadlines.close()
-  }
-
-  private viewOf(message: IncomingMessage, host: string): ClientView {
-    return viewOf(message, host, this.trust(message.socket.remoteAddress ?? '', 0))
-  }
-
-  private readonly clientAddress = (message: IncomingMessage): string => proxyAddr(message, this.trust) ?? ''
 
   private readBody(exchange: GatewayExchange, upstream: UpstreamRuntime): RequestBody | undefined {
     const { request } = exchange

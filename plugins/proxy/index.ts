@@ -25,6 +25,7 @@ import { GatewayExchange } from './gateway-exchange.ts'
 import { createHookCheck } from './hook-check.ts'
 import { mountPoints } from './routing/mount-points.ts'
 import { createSeam } from './seam.ts'
+import { warnOfNeeds } from './strategy-needs.ts'
 import { Http1Transport, Http2Transport } from './transport/index.ts'
 import { serveUpgrades } from './upgrade/serve-upgrades.ts'
 
@@ -88,9 +89,7 @@ async function serveRoutes(fastify: FastifyInstance, config: GatewayConfig, clos
   const upstreams = new Map<string, UpstreamRuntime>()
   for (const [name, { timeouts, retry, queue, hedge, http2, tls, hashKey }] of Object.entries(config.upstreams)) {
     const balancer = fastify.balancers.get(name)
-    if (balancer.needs.key === true && hashKey === undefined) {
-      fastify.log.warn({ upstream: name }, 'the strategy hashes a key, but the upstream has no hashKey')
-    }
+    warnOfNeeds(fastify.log, name, balancer.needs, hashKey)
     upstreams.set(name, {
       name,
       balancer,

@@ -13,6 +13,7 @@ import { random } from './random.ts'
 import { rendezvous } from './rendezvous.ts'
 import { roundRobin } from './round-robin.ts'
 import { smoothWeightedRoundRobin } from './smooth-weighted-round-robin.ts'
+import { sticky } from './sticky.ts'
 
 export const builtInStrategies: readonly StrategyFactory[] = [
   roundRobin,
@@ -28,5 +29,6 @@ export const builtInStrategies: readonly StrategyFactory[] = [
   jumpHash,
   hash,
   ipHash,
-  random
+  random,
+  sticky
 ]

@@ -33,6 +33,7 @@ export class Forwarding implements AttemptOwner, Expiring, PickContext, Waiter {
   readonly upstream: UpstreamRuntime
   readonly deadlines: Deadlines
   readonly key: string | undefined
+  readonly token: string | undefined
 
   private readonly request: OutgoingRequest
   private readonly hooks: ForwardingHooks
@@ -58,6 +59,7 @@ export class Forwarding implements AttemptOwner, Expiring, PickContext, Waiter {
     this.deadlines = deadlines
     this.hooks = hooks
     this.key = request.key
+    this.token = request.token
     upstream.retry.budget.deposit()
     deadlines.add(this)
     this.totalDeadline = deadlines.after(upstream.timeouts.total)
@@ -105,7 +107,7 @@ export class Forwarding implements AttemptOwner, Expiring, PickContext, Waiter {
     upstream.hedging?.record(performance.now() - attempt.startedAt)
     if (this.passOver(attempt, head)) return undefined
     this.settleOn(attempt)
-    attempt.pairs = hooks.responseHeaders(exchange, head)
+    attempt.pairs = hooks.responseHeaders(attempt, head)
     this.answer = hooks.respond(exchange, attempt)
     return this.answer
   }

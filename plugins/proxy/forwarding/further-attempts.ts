@@ -43,6 +43,8 @@ export class FurtherAttempts {
   /** Plans a second attempt for when the first takes longer than nearly all others did. */
   planHedge(next: () => void): void {
     const { idempotent, upgrade } = this.request
+    // A client that belongs to a target is not known to another.
+    if (this.upstream.balancer.needs.affinity !== undefined) return
     // Two handshakes could open two sessions, of which one is cut at once.
     const delay = idempotent && upgrade === undefined ? this.upstream.hedging?.delay() : undefined
     if (delay !== undefined) this.plan(delay, next)

@@ -40,6 +40,8 @@ export interface OutgoingRequest {
   readonly idempotent: boolean
   /** What a keyed strategy hashes. */
   readonly key: string | undefined
+  /** What the client brought along to be known by, where the strategy asks for it. */
+  readonly token: string | undefined
 }
 
 /** What the gateway does around an exchange. */
@@ -51,7 +53,7 @@ export interface ForwardingHooks {
   /** The target has switched protocols, as was asked for; the attempt lasts as long as the tunnel. */
   switchProtocols(attempt: Attempt, head: ResponseHead, socket: Duplex, early: Buffer): void
   /** Headers for the client, made from those of the target. */
-  responseHeaders(exchange: GatewayExchange, head: ResponseHead): string[]
+  responseHeaders(attempt: Attempt, head: ResponseHead): string[]
 }
 
 /** What an attempt tells the forwarding it belongs to. */
@@ -59,6 +61,7 @@ export interface AttemptOwner {
   readonly exchange: GatewayExchange
   readonly upstream: UpstreamRuntime
   readonly deadlines: Deadlines
+  readonly token: string | undefined
   onAttemptInformation(status: number, headers: readonly string[]): void
   /** Begins the answer; undefined when this response is not the one to send, and the attempt was ended. */
   onAttemptHead(attempt: Attempt, head: ResponseHead): Answer | undefined
