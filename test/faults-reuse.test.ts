@@ -1,8 +1,6 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
-import { request } from 'node:http'
 import { test } from 'node:test'
-import { eventually, foreignHook, RawClient, script, send, startGateway } from './forwarding-helper.ts'
+import { RawClient, script, send, startGateway } from './forwarding-helper.ts'
 import { startRawTarget, startTarget } from './helper.ts'
 
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
@@ -51,46 +49,6 @@ for (const [name, bytes] of Object.entries(requests)) {
     })
   }
 }
-
-for (const hooked of [false, true]) {
-  const way = hooked ? 'with an onSend hook' : 'without hooks'
-  const sketch = hooked ? { prepare: foreignHook } : {}
-
-  test(`an early answer arrives, though the target resets the rest of the upload ${way}`, async (t) => {
-    const target = script((socket) => {
-      socket.pause()
-      socket.write(BIG, () => socket.resetAndDestroy())
-    })
-    const { url } = await startRawTarget(t, target.onSocket)
-    const gateway = await startGateway(t, [url], sketch)
-    const sent = request({ host: '127.0.0.1', port: gateway.port, method: 'POST', agent: false })
-    const answered = once(sent, 'response')
-    const writeOn = () => {
-      while (sent.write(Buffer.alloc(64 * 1024)));
-    }
-    sent.on('drain', writeOn)
-
-    writeOn()
-    const [response] = await answered
-
-    assert.equal(response.statusCode, 413)
-    sent.destroy()
-    await gateway.idle()
-  })
-}
-
-test('a target that resets the upload without an answer is a 502', async (t) => {
-  const { url } = await startRawTarget(t, script((socket) => socket.pause().resetAndDestroy()).onSocket)
-  const gateway = await startGateway(t, [url])
-  const client = new RawClient(t, gateway.port)
-
-  client.write('POST / HTTP/1.1\r\nHost: gw.test\r\nContent-Length: 10000000\r\n\r\n')
-  client.write(Buffer.alloc(1_000_000))
-
-  assert.match(await client.until('FST_GATEWAY_TARGET_CLOSED'), /^HTTP\/1\.1 502 /)
-  await gateway.idle()
-  await eventually(() => client.closed !== 'no', 'the connection of the client stays open')
-})
 
 test('a connection on which POST was answered serves the next POST', async (t) => {
   const target = script((socket) => socket.write(OK))

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { FastifyReply } from 'fastify'
 import { groupHeaders } from '../forwarding/response-headers.ts'
+import { closeAfterAnswer } from '../front/linger.ts'
 
 /** Bytes of a request body that are read for nothing, so that the connection can be used again. */
 const MAX_DISCARDED = 65_536
@@ -9,7 +10,7 @@ const MAX_DISCARDED = 65_536
 export function answerRedirect(reply: FastifyReply, status: number, pairs: readonly string[]): void {
   for (const [name, value] of groupHeaders(pairs)) reply.header(name, value)
   // Node.js reads on until the request is over; a client with much to send, or one that waits to be asked, had better stop.
-  if (leavesMuch(reply.request.raw)) reply.header('connection', 'close')
+  if (leavesMuch(reply.request.raw)) closeAfterAnswer(reply)
   reply.code(status).send()
 }
 

@@ -13,6 +13,7 @@ import {
 } from '../../errors.ts'
 import { whenClosed } from '../../middleware/index.ts'
 import { type Answer, giveUp, progressOf } from '../answer/answer.ts'
+import { closeAfterAnswer, limitRest } from '../front/linger.ts'
 import type { GatewayExchange } from '../gateway-exchange.ts'
 import { isStale, isUnprocessed, type ResponseHead } from '../transport/index.ts'
 import { Attempt } from './attempt.ts'
@@ -279,8 +280,7 @@ export class Forwarding implements AttemptOwner, Expiring, PickContext, Waiter {
     if (this.answer?.fail(error) === true) return
     const { reply } = exchange
     if (reply.sent) return
-    const { complete, httpVersionMajor } = reply.request.raw
-    if (!complete && httpVersionMajor !== 2) reply.header('connection', 'close')
+    if (!reply.request.raw.complete) closeAfterAnswer(reply)
     request.body?.discard()
     reply.send(error)
   }
@@ -297,6 +297,7 @@ export class Forwarding implements AttemptOwner, Expiring, PickContext, Waiter {
     this.endAttempts('neutral')
     this.close()
     this.deadlines.delete(this)
+    limitRest(exchange.request.raw, upstream.timeouts.idle)
     // The client has its answer. If the target was not done, a hook threw, or put another body in place of its own.
     if (ended || exchange.reply.raw.writableEnded) return
     exchange.error = new ClientClosedError()

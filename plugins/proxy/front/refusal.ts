@@ -2,33 +2,19 @@ import { type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Http2ServerResponse } from 'node:http2'
 import type { Socket } from 'node:net'
 import type { FastifyError } from 'fastify'
+import { linger } from './linger.ts'
 
 /** What a client whose method is refused may try instead; a 405 has to say (RFC 9110, section 15.5.6). */
 export const ALLOWED_METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'
 
-/** Milliseconds a client has to take its answer and close, while what it still sends is thrown away. */
-const LINGER = 500
-
-/**
- * Answers with an error where there is no reply to do it, and closes. Closing while bytes of the client are unread would
- * reset the connection, and the reset may overtake the answer (RFC 9112, section 9.6), so these are read first.
- */
+/** Answers with an error where there is no reply to do it, and closes. */
 export function refuse(socket: Socket, error: FastifyError): void {
   if (!socket.writable) {
     socket.destroy()
     return
   }
   socket.write(render(error))
-  closeInPeace(socket)
-}
-
-/** Closes a connection on which everything is said. */
-export function closeInPeace(socket: Socket): void {
-  socket.end()
-  socket.resume()
-  const timer = setTimeout(() => socket.destroy(), LINGER)
-  socket.on('end', () => socket.destroySoon())
-  socket.on('close', () => clearTimeout(timer))
+  linger(socket)
 }
 
 /** Answers with an error a request that has a response, but no reply of Fastify's. */

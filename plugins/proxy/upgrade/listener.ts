@@ -3,7 +3,7 @@ import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { afterAnswers, responseOf } from '../front/answers-under-way.ts'
-import { closeInPeace } from '../front/refusal.ts'
+import { linger } from '../front/linger.ts'
 import { serveAsOrdinary } from './ordinary.ts'
 import { requestedProtocols } from './requested-protocols.ts'
 
@@ -114,7 +114,7 @@ function route(fastify: FastifyInstance, message: IncomingMessage): void {
     response.shouldKeepAlive = false
     response.assignSocket(socket)
     response.on('finish', () => {
-      if (upgrade?.switched !== true) closeInPeace(socket)
+      if (upgrade?.switched !== true) linger(socket)
     })
     fastify.routing(message, response)
   })
