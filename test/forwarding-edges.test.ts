@@ -4,6 +4,7 @@ import { connect } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import Fastify, { type FastifyInstance } from 'fastify'
 import proxy from '../plugins/proxy/index.ts'
+import { always, RawClient, startGateway } from './forwarding-helper.ts'
 import { freePort, portOf, startRawTarget } from './helper.ts'
 
 /** A gateway in front of one target that answers each request with the same bytes; counts the connections it sees. */
@@ -124,4 +125,18 @@ test('TRACE is a 405, and reaches no target', async (t) => {
   assert.equal(statusCode, 405)
   assert.equal(JSON.parse(body).code, 'FST_GATEWAY_METHOD_NOT_ALLOWED')
   assert.equal(connections(), 0)
+})
+
+test('what came before a malformed chunk reaches the client, cut visibly, also when both came at once', async (t) => {
+  const bad = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n5\r\nhello, too long\r\n'
+  const { url } = await startRawTarget(t, always(bad).onSocket)
+  const gateway = await startGateway(t, [url])
+  const client = new RawClient(t, gateway.port)
+
+  client.write('GET / HTTP/1.1\r\nHost: gw.test\r\n\r\n')
+  const text = await client.end()
+
+  assert.match(text, /^HTTP\/1\.1 200 OK\r\n/)
+  assert.ok(text.includes('5\r\nhello\r\n'))
+  assert.ok(!text.endsWith('0\r\n\r\n'))
 })

@@ -42,6 +42,8 @@ export function truncate({ raw, request }: FastifyReply, head: ResponseHead): vo
     resetStream(stream)
     return
   }
+  // What was written in this very turn of the event loop is still held back, and would be lost: no answer at all.
+  raw.socket?.uncork()
   const endsWithConnection = head.length < 0 && request.raw.httpVersion === '1.0'
   if (endsWithConnection && raw.socket !== null) reset(raw.socket)
   raw.destroy()
