@@ -1,53 +1,11 @@
+import { CONNECTION_FIELDS, SOLE_FIELDS } from '../../http2-fields.ts'
 import type { TransportRequest } from '../types.ts'
 
 /** Values by name in lower case; names that occur again have a list. */
 export type Fields = Record<string, string | string[]>
 
-/** Fields that HTTP/2 does not have (RFC 9113, section 8.2.2), or that the transport sets itself. */
-const OMITTED = new Set([
-  'connection',
-  'content-length',
-  'host',
-  'http2-settings',
-  'keep-alive',
-  'proxy-connection',
-  'transfer-encoding',
-  'upgrade'
-])
-
-/** Fields that Node.js refuses to send twice. They are joined, as any recipient may do (RFC 9110, section 5.3). */
-const JOINED = new Set([
-  'access-control-request-method',
-  'age',
-  'authorization',
-  'content-encoding',
-  'content-language',
-  'content-location',
-  'content-md5',
-  'content-range',
-  'content-type',
-  'date',
-  'dnt',
-  'etag',
-  'expires',
-  'from',
-  'if-match',
-  'if-modified-since',
-  'if-none-match',
-  'if-range',
-  'if-unmodified-since',
-  'last-modified',
-  'location',
-  'max-forwards',
-  'proxy-authorization',
-  'range',
-  'referer',
-  'retry-after',
-  'tk',
-  'upgrade-insecure-requests',
-  'user-agent',
-  'x-content-type-options'
-])
+/** Fields that the transport sets itself. */
+const OWN = new Set(['content-length', 'host'])
 
 /** The pseudo-header fields and fields of a request, framing included. */
 export function requestFields({ method, path, target, headers, body, expectContinue }: TransportRequest): Fields {
@@ -74,12 +32,13 @@ export function trailerFields(pairs: readonly string[]): Fields {
 }
 
 function addField(fields: Fields, name: string, value: string): void {
-  if (OMITTED.has(name) || (name === 'te' && value !== 'trailers')) return
+  if (CONNECTION_FIELDS.has(name) || OWN.has(name) || (name === 'te' && value !== 'trailers')) return
   const known = fields[name]
   if (known === undefined) fields[name] = value
   else if (Array.isArray(known)) known.push(value)
   // RFC 9113, section 8.2.3.
   else if (name === 'cookie') fields[name] = `${known}; ${value}`
-  else if (JOINED.has(name)) fields[name] = `${known}, ${value}`
+  // As any recipient may do (RFC 9110, section 5.3).
+  else if (SOLE_FIELDS.has(name)) fields[name] = `${known}, ${value}`
   else if (name !== 'te') fields[name] = [known, value]
 }
