@@ -173,7 +173,7 @@ test('bodies of 2 MiB pass whole in both directions, on four streams at once', a
   assert.ok(replies.every(({ status, body }, i) => status === 200 && bodies[i]?.equals(body)))
 })
 
-test('the client is held to the pace of a target that does not read', async (t) => {
+test('a client is held to the pace of a target that does not read, and is noticed when it leaves', async (t) => {
   const { url, sockets } = await startRawTarget(t, (socket) => {
     socket.pause()
   })
@@ -196,8 +196,13 @@ test('the client is held to the pace of a target that does not read', async (t) 
     return same
   }, 'the client is never stopped')
 
+  const start = performance.now()
+  stream.destroy()
+  await gateway.idle()
+
   // Not more than the buffers of two sockets and one window.
   assert.ok(taken < 16 * 1024 * 1024, `${taken} bytes were taken`)
+  assert.ok(performance.now() - start < 100)
 })
 
 test('an upload that the client resets never looks complete to the target', async (t) => {

@@ -4,10 +4,12 @@ import { constants } from 'node:http2'
 import type { Socket } from 'node:net'
 import { PassThrough, Readable } from 'node:stream'
 import { type TestContext, test } from 'node:test'
+import type { FastifyReply } from 'fastify'
 import type { Layer } from '../plugins/middleware/index.ts'
 import { always, eventually, script } from './forwarding-helper.ts'
 import { freePort, startRawTarget, startTarget } from './helper.ts'
 import {
+  CANCEL,
   connectFrames,
   DATA,
   data,
@@ -18,7 +20,8 @@ import {
   INITIAL_WINDOW_SIZE,
   NO_ERROR,
   pseudo,
-  RST_STREAM
+  RST_STREAM,
+  rstStream
 } from './http2-frames-helper.ts'
 import { type Http2Sketch, plain, readReply, sendHttp2, startHttp2Gateway } from './http2-helper.ts'
 
@@ -170,15 +173,22 @@ for (const [way, sketch] of WAYS) {
     assert.equal(body, 'small')
   })
 
-  test(`${way}: a reader that stands still after its target is done is reset, too`, async (t) => {
-    const { url } = await startTarget(t, (_request, response) => response.end('more than the window takes'))
+  test(`${way}: a reader that stands still after its target is done is reset, too, whatever else moves`, async (t) => {
+    const { url } = await startTarget(t, (request, response) => {
+      response.end(request.url === '/long' ? 'more than the window takes' : 'small')
+    })
     const gateway = await startHttp2Gateway(t, [url], { ...sketch, upstream: { timeouts: { idle: '50ms' } } })
     const client = connectFrames(t, gateway.port, { [INITIAL_WINDOW_SIZE]: 10 })
 
-    client.send(headers(1, pseudo('GET', '/', 'a.test')))
-    const code = await client.reset(1)
+    client.send(headers(1, pseudo('GET', '/long', 'a.test')))
+    const isReset = () => client.frames.some(({ type, id }) => type === RST_STREAM && id === 1)
+    const end = performance.now() + 2_000
+    for (let id = 3; !isReset() && performance.now() < end; id += 2) {
+      client.send(headers(id, pseudo('GET', '/', 'a.test')))
+      await client.body(id)
+    }
 
-    assert.equal(code, NGHTTP2_INTERNAL_ERROR)
+    assert.ok(isReset())
   })
 
   test(`${way}: an answer that comes before the end of the upload stops the upload`, async (t) => {
@@ -232,6 +242,27 @@ test('the last frame of a body of known length ends the stream', async (t) => {
   ])
 })
 
+for (const path of ['/', '/missing']) {
+  test(`headers of a connection that hooks and layers set do not get in the way of HTTP/2: ${path}`, async (t) => {
+    const set = ({ reply }: { reply: FastifyReply }) => {
+      for (const name of ['connection', 'keep-alive', 'transfer-encoding', 'upgrade']) reply.header(name, 'x')
+    }
+    const layers = [
+      { name: 'late', onSend: set },
+      { name: 'early', onRequest: set }
+    ]
+    const gateway = await answering(t, 'HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nContent-Length: 5\r\n\r\nhello', {
+      layers,
+      route: { match: { path: '/' } }
+    })
+
+    const { status, headers } = await sendHttp2(gateway.connect(), { ':path': path })
+
+    assert.equal(status, path === '/' ? 200 : 404)
+    assert.equal(headers['keep-alive'], undefined)
+  })
+}
+
 test('errors of the gateway have Fastify’s body and no header of a connection', async (t) => {
   const refused = await startHttp2Gateway(t, [`http://127.0.0.1:${await freePort()}`])
   const session = refused.connect()
@@ -257,12 +288,12 @@ test('an upload that is refused for its size is stopped, after the whole answer 
   assert.equal(code, NO_ERROR)
 })
 
-const replacing: readonly [name: string, layer: Layer][] = [
-  ['pipes it on', { name: 'pipe', onSend: (_exchange, payload) => piped(payload) }],
-  ['puts a stream that fails in its place', { name: 'fail', onSend: () => failing() }]
-]
+const broken = new Readable({ read() {} })
 
-for (const [what, layer] of replacing) {
+for (const [what, layer, cut] of [
+  ['pipes it on', { name: 'pipe', onSend: (_exchange, payload) => piped(payload) }, (target) => target?.destroy()],
+  ['has put a stream in its place that fails', { name: 'put', onSend: () => broken }, () => broken.destroy(new Error())]
+] satisfies [what: string, layer: Layer, cut: (target: Socket | undefined) => void][]) {
   test(`a cut body resets the stream when a layer ${what}`, async (t) => {
     const { onSocket } = script((socket) => {
       socket.write('HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n')
@@ -272,10 +303,11 @@ for (const [what, layer] of replacing) {
     const { url } = await startRawTarget(t, onSocket)
     const gateway = await startHttp2Gateway(t, [url], { layers: [layer] })
     const client = connectFrames(t, gateway.port)
+    broken.push('part')
 
     client.send(headers(1, pseudo('GET', '/', 'a.test')))
     await client.frame(DATA, 1)
-    target?.destroy()
+    cut(target)
     const code = await client.reset(1)
 
     const ends = client.frames.filter(
@@ -290,13 +322,21 @@ function piped(payload: unknown): unknown {
   return payload instanceof Readable ? payload.pipe(new PassThrough()) : payload
 }
 
-/** A stream that fails after its first chunk has left. */
-function failing(): Readable {
-  const stream = new Readable({ read() {} })
-  stream.push('part')
-  setTimeout(() => stream.destroy(new Error('failed')), 20)
-  return stream
-}
+test('an answer that was given, but not taken, is none when the client resets its stream', async (t) => {
+  const errors: unknown[] = []
+  const ended: Layer = { name: 'ended', onResponse: ({ error }) => errors.push(error?.name) }
+  const { url } = await startTarget(t, (_request, response) => response.end('more than the window takes'))
+  const gateway = await startHttp2Gateway(t, [url], { layers: [ended] })
+  const client = connectFrames(t, gateway.port, { [INITIAL_WINDOW_SIZE]: 10 })
+
+  client.send(headers(1, pseudo('GET', '/', 'a.test')))
+  await client.frame(DATA, 1)
+  await gateway.idle()
+  client.send(rstStream(1, CANCEL))
+  await eventually(() => errors.length > 0, 'layers hear nothing of the end')
+
+  assert.deepEqual(errors, ['FastifyError'])
+})
 
 test('layers learn whether an HTTP/2 client got its answer or left', async (t) => {
   const outcomes: string[] = []

@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { createServer } from 'node:http2'
 import { connect, type Socket } from 'node:net'
 import { PassThrough, Readable } from 'node:stream'
 import { type TestContext, test } from 'node:test'
 import Fastify, { type FastifyInstance, type RouteHandlerMethod } from 'fastify'
-import middleware, { type Exchange, type Layer, type LayerFunction } from '../plugins/middleware/index.ts'
+import middleware, { type Exchange, type Layer, type LayerFunction, whenClosed } from '../plugins/middleware/index.ts'
 import { portOf } from './helper.ts'
+import { connectFrames, data, END_HEADERS, headers, NO_ERROR, pseudo, rstStream } from './http2-frames-helper.ts'
 
 async function start(t: TestContext, layers: readonly Layer[], handler: RouteHandlerMethod): Promise<FastifyInstance> {
   const app = Fastify({ forceCloseConnections: true })
@@ -179,6 +182,32 @@ test('a client that leaves while a pipelined response is queued lets its layers 
     'layer finally',
     'layer finally'
   ])
+})
+
+test('whenClosed hears of an HTTP/2 stream that is reset while nobody reads it', async (t) => {
+  const closed = channel<true>()
+  const reached = channel<true>()
+  const server = createServer((request, response) => {
+    // As Fastify types them, whatever the server speaks.
+    const raw: unknown[] = [request, response]
+    const [message, reply] = raw as [IncomingMessage, ServerResponse]
+    whenClosed(message, reply, () => closed.put(true))
+    request.once('data', () => {
+      request.pause()
+      reached.put(true)
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.after(() => server.close())
+  const client = connectFrames(t, portOf(server))
+
+  client.send(headers(1, pseudo('POST', '/', 'a.test'), END_HEADERS))
+  client.send(...Array.from({ length: 4 }, () => data(1, Buffer.alloc(16_000))))
+  await reached.take()
+  client.send(rstStream(1, NO_ERROR))
+
+  assert.equal(await closed.take(), true)
+  client.socket.destroy()
 })
 
 test('a client that leaves when its pipelined response is no longer queued ends the exchange once', async (t) => {

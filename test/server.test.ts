@@ -19,6 +19,7 @@ import {
   NO_ERROR,
   PREFACE,
   pseudo,
+  rstStream,
   SETTINGS,
   settings
 } from './http2-frames-helper.ts'
@@ -202,6 +203,24 @@ test('a reader that takes nothing of what is answered does not keep the connecti
   client.send(headers(1, pseudo('GET', '/own', 'a.test')))
   await client.status(1)
   await client.end()
+})
+
+test('a stream that is reset without an error is let go, also with data that it has not taken', async (t) => {
+  let ended = false
+  const { port } = await startServer(t, ['http://127.0.0.1:1'], {
+    prepare(app) {
+      app.get('/own', async () => 'from the application')
+      app.addHook('onResponse', async () => {
+        ended = true
+      })
+    }
+  })
+  const client = connectFrames(t, port, { 4: 0 })
+  client.send(headers(1, pseudo('GET', '/own', 'a.test')))
+  await client.status(1)
+
+  client.send(rstStream(1, NO_ERROR))
+  await eventually(() => ended, 'the response stays open')
 })
 
 test('an expectation of HTTP/2 is met when the body is wanted', async (t) => {

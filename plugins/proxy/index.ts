@@ -23,6 +23,7 @@ import { answerUnroutable } from './front/unroutable.ts'
 import { Gateway } from './gateway.ts'
 import { GatewayExchange } from './gateway-exchange.ts'
 import { createHookCheck } from './hook-check.ts'
+import { CONNECTION_FIELDS } from './http2-fields.ts'
 import { mountPoints } from './routing/mount-points.ts'
 import { createSeam } from './seam.ts'
 import { warnOfNeeds } from './strategy-needs.ts'
@@ -171,11 +172,20 @@ function createHooks(gateway: Gateway): { onRequest: onRequestHookHandler; onSen
       if (onion === undefined) done()
       else onion.enter(exchange, done)
     },
-    onSend: function gatewayOnSend(request, _reply, payload, done) {
+    onSend: function gatewayOnSend(request, reply, payload, hookDone) {
       const passage = request.exchange?.onion
+      const done = request.raw.httpVersionMajor === 2 ? asHttp2(reply, hookDone) : hookDone
       if (passage === undefined) done(null, payload)
       else passage.leave(payload, done)
     }
+  }
+}
+
+/** Hooks and layers may set headers of a connection, knowing nothing of HTTP/2, at which Node.js would throw. */
+function asHttp2<Done extends (error: Error | null, payload?: unknown) => void>(reply: FastifyReply, done: Done) {
+  return (error: Error | null, payload?: unknown) => {
+    for (const name of CONNECTION_FIELDS) reply.removeHeader(name)
+    done(error, payload)
   }
 }
 

@@ -103,6 +103,8 @@ class ClientSession {
   }
 
   check(now: number, timeouts: SessionTimeouts): void {
+    // Node.js forgets those that are reset without an error while it still has something to send.
+    for (const stream of this.streams) if (stream.closed) stream.destroy()
     if (!this.idle) {
       this.checkReader(now, timeouts.idle)
     } else if (this.closingSince !== undefined) {
