@@ -29,58 +29,75 @@ function splitServer(server: string): [host: string, port: string] {
 
 /**
  * The points of several owners (numbered from 0) in order, and an index over them: one table entry for about each
- * point, by the upper bits of the hash, makes a look-up a step or two instead of a binary search.
+ * point, by the upper bits of the hash, makes a look-up a step or two instead of a binary search. Points that are added
+ * are merged in when the ring is next looked at, all at once.
  */
 export class KetamaRing {
   #hashes: Uint32Array = new Uint32Array(0)
   #owners: Uint32Array = new Uint32Array(0)
   #starts: Uint32Array = new Uint32Array(0)
   #shift = 0
+  #added: { owner: number; points: Uint32Array }[] = []
 
   get size(): number {
+    if (this.#added.length > 0) this.#merge()
     return this.#hashes.length
   }
 
-  /** Merges in sorted points. The owner must be the next number, so that it comes last among equal points. */
+  /** Adds sorted points. The owner must be the next number, so that it comes last among equal points. */
   add(owner: number, points: Uint32Array): void {
-    const size = this.size + points.length
+    this.#added.push({ owner, points })
+  }
+
+  /** Takes an owner's points out; the owners after it move up by one. */
+  remove(owner: number): void {
+    const size = this.size
+    let kept = 0
+    for (let index = 0; index < size; index++) {
+      const other = this.#owners[index] ?? 0
+      if (other === owner) continue
+      this.#hashes[kept] = this.#hashes[index] ?? 0
+      this.#owners[kept] = other > owner ? other - 1 : other
+      kept++
+    }
+    this.#replace(this.#hashes.slice(0, kept), this.#owners.slice(0, kept))
+  }
+
+  /** The index of the first point at or after the hash, going round at the end. The ring must not be empty. */
+  find(hash: number): number {
+    if (this.#added.length > 0) this.#merge()
+    let index = this.#starts[hash >>> this.#shift] ?? 0
+    while ((this.#hashes[index] ?? Number.POSITIVE_INFINITY) < hash) index++
+    return index === this.#hashes.length ? 0 : index
+  }
+
+  /** The owner of the point at an index. */
+  ownerAt(index: number): number {
+    return this.#owners[index] ?? 0
+  }
+
+  #merge(): void {
+    const added = sortTogether(this.#added)
+    const size = this.#hashes.length + added.length
+    this.#added = []
     const hashes = new Uint32Array(size)
     const owners = new Uint32Array(size)
     let left = 0
     let right = 0
     for (let index = 0; index < size; index++) {
       const old = this.#hashes[left] ?? Number.POSITIVE_INFINITY
-      const added = points[right] ?? Number.POSITIVE_INFINITY
-      if (old <= added) {
+      const next = added[right] ?? Number.POSITIVE_INFINITY
+      const hash = Math.floor(next / OWNERS)
+      if (old <= hash) {
         hashes[index] = old
-        owners[index] = this.ownerAt(left++)
+        owners[index] = this.#owners[left++] ?? 0
       } else {
-        hashes[index] = added
-        owners[index] = owner
+        hashes[index] = hash
+        owners[index] = next - hash * OWNERS
         right++
       }
     }
     this.#replace(hashes, owners)
-  }
-
-  /** Takes an owner's points out; the owners after it move up by one. */
-  remove(owner: number): void {
-    this.#replace(
-      this.#hashes.filter((_, index) => this.#owners[index] !== owner),
-      this.#owners.filter((other) => other !== owner).map((other) => (other > owner ? other - 1 : other))
-    )
-  }
-
-  /** The index of the first point at or after the hash, going round at the end. The ring must not be empty. */
-  find(hash: number): number {
-    let index = this.#starts[hash >>> this.#shift] ?? 0
-    while ((this.#hashes[index] ?? Number.POSITIVE_INFINITY) < hash) index++
-    return index === this.size ? 0 : index
-  }
-
-  /** The owner of the point at an index. */
-  ownerAt(index: number): number {
-    return this.#owners[index] ?? 0
   }
 
   #replace(hashes: Uint32Array, owners: Uint32Array): void {
@@ -98,4 +115,18 @@ export class KetamaRing {
     this.#starts = starts
     this.#shift = shift
   }
+}
+
+/** Owners that fit beside a hash of 32 bits into a double. */
+const OWNERS = 2 ** 21
+
+/** Points as `hash * OWNERS + owner`, in order: by hash, and by owner where hashes are equal. */
+function sortTogether(added: readonly { owner: number; points: Uint32Array }[]): Float64Array {
+  const size = added.reduce((sum, { points }) => sum + points.length, 0)
+  const packed = new Float64Array(size)
+  let index = 0
+  for (const { owner, points } of added) {
+    for (const point of points) packed[index++] = point * OWNERS + owner
+  }
+  return packed.sort()
 }
