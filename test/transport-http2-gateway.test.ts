@@ -294,8 +294,11 @@ test('a large upload and a large download pass at the pace of the reader, and ar
   })
   response.pause()
   // Everything between is full when nothing moves any more.
-  await new Promise((resolve) => setTimeout(resolve, 200))
-  const held = produced
+  let held = -1
+  for (let still = 0; still < 2_000; still = produced === held ? still + 1 : 0) {
+    held = produced
+    await new Promise((resolve) => setImmediate(resolve))
+  }
   response.resume()
   await once(response, 'end')
 
