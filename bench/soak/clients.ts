@@ -117,6 +117,11 @@ function exchange({ port, random }: ClientSetup, { method, asked, agent, leaveAf
 
 async function read(response: IncomingMessage, slow: boolean): Promise<Got> {
   const chunks: Buffer[] = []
+  // The message may be complete, and its client leave before it has read all of it.
+  let ended = false
+  response.on('end', () => {
+    ended = true
+  })
   response.on('error', () => {})
   response.on('data', (chunk: Buffer) => {
     chunks.push(chunk)
@@ -126,7 +131,7 @@ async function read(response: IncomingMessage, slow: boolean): Promise<Got> {
   })
   await new Promise((done) => response.once('close', done))
   const { statusCode: status = 0, headers, complete } = response
-  return { status, body: Buffer.concat(chunks), received: String(headers['x-received']), complete }
+  return { status, body: Buffer.concat(chunks), received: String(headers['x-received']), complete: complete && ended }
 }
 
 function stream(setup: ClientSetup, session: ClientHttp2Session): Promise<void> {
