@@ -5,12 +5,15 @@ import cors, { type FastifyCorsOptions } from '@fastify/cors'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { type GatewayOptions, parseOptions } from '../plugins/config/index.ts'
 import proxy from '../plugins/proxy/index.ts'
-import { differs } from './conformance-helper.ts'
-import { type Reply, send } from './forwarding-helper.ts'
+import { conforms, differs } from './conformance-helper.ts'
+import { type Reply, send, startGateway } from './forwarding-helper.ts'
 import { type Backends, type Echo, startBackends } from './gateway-api-backends.ts'
 import { type Cors, type Manifest, type Served, translate } from './gateway-api-helper.ts'
 import { fixture, portOf } from './helper.ts'
+import { sendHttp2, startHttp2Gateway } from './http2-helper.ts'
+import { startHttp2Target } from './http2-transport-helper.ts'
 import { seededRandom } from './route-helper.ts'
+import { echo, startWebSocketTarget, WebSocketClient } from './upgrade-helper.ts'
 
 type Headers = Record<string, string>
 
@@ -210,3 +213,35 @@ differs(
     }
   }
 )
+
+conforms(
+  'HTTPRouteBackendProtocolH2C',
+  'a client and a backend that both speak HTTP/2 with prior knowledge',
+  async (t) => {
+    const target = await startHttp2Target(t, (stream, fields) => {
+      stream.respond({ ':status': 200 })
+      stream.end(String(fields[':path']))
+    })
+    const gateway = await startHttp2Gateway(t, [target.url], { upstream: { http2: true } })
+
+    const { status, body } = await sendHttp2(gateway.connect(), { ':path': '/' })
+
+    assert.deepEqual([status, body.toString()], [200, '/'])
+  }
+)
+
+conforms('HTTPRouteBackendProtocolWebSocket', 'a backend that echoes a text and a binary message', async (t) => {
+  const target = await startWebSocketTarget(t, echo)
+  const gateway = await startGateway(t, [target.url])
+  const client = await new WebSocketClient(t, gateway.port, '/ws').open()
+
+  client.socket.send('Websocket Support!')
+  await client.next()
+  client.socket.send(Buffer.from([1, 2, 3, 4, 5, 6, 7]))
+  await client.next()
+
+  assert.deepEqual(client.messages, [
+    { data: Buffer.from('Websocket Support!'), binary: false },
+    { data: Buffer.from([1, 2, 3, 4, 5, 6, 7]), binary: true }
+  ])
+})

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { Agent } from 'node:http'
 import { test } from 'node:test'
 import Fastify from 'fastify'
@@ -106,6 +107,22 @@ test('a small body is read for nothing, and the connection serves the next reque
 
   assert.equal(text.match(/^HTTP\/1\.1 303 /gm)?.length, 2)
   assert.doesNotMatch(text, /evil/)
+})
+
+test('a small body that does not come is waited for, but not for ever', async (t) => {
+  const { port } = await start(t, { path: '/new' })
+  const client = new RawClient(t, port)
+  await once(client.socket, 'connect')
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+
+  client.write('POST /old HTTP/1.1\r\nHost: gw.test\r\nContent-Length: 40\r\n\r\n')
+  await client.until('\r\n\r\n')
+  t.mock.timers.tick(9_999)
+  const before = client.closed
+  t.mock.timers.tick(1)
+  await client.end()
+
+  assert.equal(before, 'no')
 })
 
 for (const { name, head } of [
