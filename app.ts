@@ -54,6 +54,7 @@ export async function buildApp(
     const [path = ''] = request.originalUrl.split('?', 1)
     return reply.send(new NoRouteError(request.method, printableUrl(path)))
   })
+  app.server.on('sessionError', (err) => app.log.debug({ err }, 'a connection of HTTP/2 ended with an error'))
   await app.register(proxy, { config, layers: layersOf(parsed, {}), closeTimeout: parsed.shutdownTimeout })
   return { app, env: parsed }
 }

@@ -176,6 +176,10 @@ const faults: [env: NodeJS.ProcessEnv, expected: string][] = [
     "GATEWAY_REWRITE_PREFIX: found 'v1', expected a path that starts with '/', without query"
   ],
   [
+    { GATEWAY_TLS_CERT: 'test/fixtures/certificate.pem' },
+    'GATEWAY_TLS_KEY: found nothing, expected PEM text, or the path of a PEM file'
+  ],
+  [
     { GATEWAY_TRUSTED_PROXIES: 'loopback,x' },
     "GATEWAY_TRUSTED_PROXIES[1]: found 'x', expected an IP address, a range such as 10.0.0.0/8, loopback, linklocal, uniquelocal or unix"
   ]

@@ -16,6 +16,7 @@ import {
   GOAWAY,
   HEADERS,
   headers,
+  INTERNAL_ERROR,
   NO_ERROR,
   PREFACE,
   pseudo,
@@ -221,6 +222,28 @@ test('a stream that is reset without an error is let go, also with data that it 
 
   client.send(rstStream(1, NO_ERROR))
   await eventually(() => ended, 'the response stays open')
+})
+
+test('requestTimeout bounds an upload over HTTP/2, and not the answer to a whole request', async (t) => {
+  const { onSocket } = script((socket, head) => {
+    if (head.includes('/begun')) socket.write('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\npart')
+    if (head.includes('/whole')) answer = () => socket.write(EMPTY)
+  })
+  let answer = () => {}
+  const { url } = await startRawTarget(t, onSocket)
+  const { port, idle } = await startServer(t, [url], { server: { requestTimeout: '50ms' } })
+  const client = connectFrames(t, port)
+
+  client.send(headers(1, pseudo('GET', '/whole', 'a.test')))
+  client.send(headers(3, pseudo('POST', '/begun', 'a.test'), END_HEADERS))
+  client.send(headers(5, pseudo('POST', '/upload', 'a.test'), END_HEADERS))
+  const [begun, upload] = await Promise.all([client.reset(3), client.reset(5)])
+  answer()
+  const statuses = await Promise.all([1, 3, 5].map((id) => client.status(id)))
+  await idle()
+
+  assert.deepEqual(statuses, [200, 200, 408])
+  assert.deepEqual([begun, upload], [INTERNAL_ERROR, NO_ERROR])
 })
 
 test('an expectation of HTTP/2 is met when the body is wanted', async (t) => {

@@ -29,7 +29,7 @@ export function viewOf(message: IncomingMessage, authority: string, trusted: boo
 /** The scheme of the connection itself. A trusted peer that speaks HTTP/2 says in `:scheme` what its client's was. */
 export function schemeOf({ socket, headers }: IncomingMessage, trusted: boolean): 'http' | 'https' {
   const { ':scheme': told } = headers
-  if (trusted && typeof told === 'string') return told.toLowerCase() === 'https' ? 'https' : 'http'
+  if (trusted && (told === 'http' || told === 'https')) return told
   return 'encrypted' in socket && socket.encrypted === true ? 'https' : 'http'
 }
 

@@ -18,11 +18,12 @@ export class Connections {
   private readonly sockets = new Set<Socket>()
 
   constructor(server: Server, config: ServerConfig) {
-    const { headersTimeout, keepAliveTimeout, http2, tls } = config
+    const { headersTimeout, requestTimeout, keepAliveTimeout, http2, tls } = config
     this.server = server
     this.config = config
     this.http2 = http2 ? createHttp2Server(server, config) : undefined
-    this.sessions = new Http2Sessions({ firstRequest: headersTimeout, idle: keepAliveTimeout }, now)
+    const timeouts = { firstRequest: headersTimeout, request: requestTimeout, idle: keepAliveTimeout }
+    this.sessions = new Http2Sessions(timeouts, now)
     const event = tls === undefined ? 'connection' : 'secureConnection'
     const [listener = () => {}] = server.listeners(event)
     server.removeAllListeners(event)
@@ -79,6 +80,8 @@ export class Connections {
   /** As Node.js does with a request that does not come in time. */
   private giveUp(socket: Socket): void {
     const error = Object.assign(new Error('Request timeout'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' })
+    // Nobody else listens to it yet.
+    socket.on('error', () => {})
     if (!this.server.emit('clientError', error, socket)) socket.destroy()
   }
 }

@@ -5,10 +5,13 @@ import { ResetBudget } from './reset-budget.ts'
 /** Milliseconds that a client has to close its end of a connection that is over. */
 const LINGER = 500
 
+/** In milliseconds; 0 = no limit. */
 export interface SessionTimeouts {
-  /** Milliseconds until a connection must have sent the head of its first request; 0 = no limit. */
+  /** Until a connection must have sent the head of its first request. */
   readonly firstRequest: number
-  /** Milliseconds that a connection is kept without a request; 0 = no limit. */
+  /** Until a request must be here as a whole. */
+  readonly request: number
+  /** How long a connection is kept without a request. */
   readonly idle: number
 }
 
@@ -56,12 +59,15 @@ class ClientSession {
   private readonly socket: Socket
   private readonly now: () => number
   private readonly resets: ResetBudget
-  private readonly streams = new Set<ServerHttp2Stream>()
+  /** Streams that are open, and since when. */
+  private readonly streams = new Map<ServerHttp2Stream, number>()
   private served = false
   /** When the connection began to do nothing but what is waited for now. */
   private since: number
   private written = 0
-  private closingSince: number | undefined = undefined
+  private closing = false
+  /** When the last byte had left. */
+  private flushedAt: number | undefined = undefined
 
   constructor(session: ServerHttp2Session, socket: Socket, now: () => number) {
     this.session = session
@@ -75,7 +81,7 @@ class ClientSession {
     }
     session.on('stream', (stream) => {
       this.served = true
-      this.streams.add(stream)
+      this.streams.set(stream, now())
       stream.on('close', onClose)
     })
   }
@@ -86,8 +92,8 @@ class ClientSession {
 
   /** GOAWAY; streams that are open may go on. */
   close(): void {
-    if (this.closingSince !== undefined) return
-    this.closingSince = this.now()
+    if (this.closing) return
+    this.closing = true
     this.session.close()
   }
 
@@ -96,20 +102,16 @@ class ClientSession {
     this.socket.destroy()
   }
 
-  /** Tells the client why, and waits a moment for it to hear that. */
-  private refuse(): void {
-    this.closingSince ??= this.now()
-    this.session.destroy(new Error('too many streams were reset'), constants.NGHTTP2_ENHANCE_YOUR_CALM)
-  }
-
   check(now: number, timeouts: SessionTimeouts): void {
-    // Node.js forgets those that are reset without an error while it still has something to send.
-    for (const stream of this.streams) if (stream.closed) stream.destroy()
+    for (const [stream, startedAt] of this.streams) {
+      // Node.js forgets those that are reset without an error while it still has something to send.
+      if (stream.closed) stream.destroy()
+      else if (timeouts.request > 0 && now - startedAt > timeouts.request) expire(stream)
+    }
     if (!this.idle) {
       this.checkReader(now, timeouts.idle)
-    } else if (this.closingSince !== undefined) {
-      // A client that never closes must not keep the socket.
-      if (now - Math.max(this.closingSince, this.since) > LINGER) this.socket.destroy()
+    } else if (this.closing) {
+      this.checkEnd(now, timeouts.idle)
     } else {
       const limit = this.served ? timeouts.idle : timeouts.firstRequest
       if (limit > 0 && now - this.since > limit) this.close()
@@ -119,11 +121,21 @@ class ClientSession {
   /** A connection on which all is answered, and nothing of it taken, is one that nobody reads. */
   private checkReader(now: number, limit: number): void {
     const { bytesWritten } = this.socket
-    if (bytesWritten !== this.written || ![...this.streams].every(({ writableEnded }) => writableEnded)) {
+    if (bytesWritten !== this.written || ![...this.streams.keys()].every(({ writableEnded }) => writableEnded)) {
       this.written = bytesWritten
       this.since = now
     } else if (limit > 0 && now - this.since > limit) {
       this.destroy()
+    }
+  }
+
+  /** A client that never closes, or reads, must not keep the socket. */
+  private checkEnd(now: number, limit: number): void {
+    if (this.socket.writableFinished) {
+      this.flushedAt ??= now
+      if (now - this.flushedAt > LINGER) this.socket.destroy()
+    } else if (limit > 0 && now - this.since > limit + LINGER) {
+      this.socket.destroy()
     }
   }
 
@@ -134,6 +146,11 @@ class ClientSession {
     if (!isReset(stream)) this.resets.deposit()
     else if (!this.resets.take(now)) this.refuse()
   }
+
+  private refuse(): void {
+    this.closing = true
+    this.session.destroy(new Error('too many streams were reset'), constants.NGHTTP2_ENHANCE_YOUR_CALM)
+  }
 }
 
 /** Whether a stream ended before its answer, and not because the answer broke off here. */
@@ -141,4 +158,15 @@ function isReset(stream: ServerHttp2Stream): boolean {
   if (!stream.aborted && stream.rstCode === constants.NGHTTP2_NO_ERROR) return false
   const { errored } = stream
   return errored === null || ('code' in errored && errored.code === 'ERR_HTTP2_STREAM_ERROR')
+}
+
+/** Gives up a request of which a part is still missing. */
+function expire(stream: ServerHttp2Stream): void {
+  if (stream.endAfterHeaders || stream.state.remoteClose === 1) return
+  if (stream.headersSent) {
+    stream.destroy(new Error('the request took too long'))
+    return
+  }
+  stream.respond({ ':status': constants.HTTP_STATUS_REQUEST_TIMEOUT }, { endStream: true })
+  stream.close(constants.NGHTTP2_NO_ERROR)
 }

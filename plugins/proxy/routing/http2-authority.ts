@@ -8,7 +8,7 @@ import { BadHostError, BadPathError } from '../../errors.ts'
  */
 export function readHttp2Authority(headers: IncomingHttpHeaders): string {
   const { ':scheme': scheme, ':authority': authority, host } = headers
-  if (typeof scheme !== 'string' || !/^https?$/i.test(scheme)) throw new BadPathError('neither http nor https')
+  if (scheme !== 'http' && scheme !== 'https') throw new BadPathError('neither http nor https')
   if (typeof authority !== 'string') return host ?? ''
   if (host !== undefined && host.toLowerCase() !== authority.toLowerCase()) throw new BadHostError('not the :authority')
   return authority
