@@ -75,12 +75,18 @@ export function forbidWarnings(t: TestContext): void {
   })
 }
 
-/** The sockets that this process opens while a test runs, by the port that they have on this side. */
-export function watchSockets(t: TestContext): Map<number, Socket> {
-  const sockets = new Map<number, Socket>()
+/** Names a connection of this machine to itself; the same port may lead to several others. */
+export function connectionKey(from: number, to: number | string): string {
+  return `${from} ${to}`
+}
+
+/** The sockets that this process opens while a test runs, by the ports of both ends. */
+export function watchSockets(t: TestContext): Map<string, Socket> {
+  const sockets = new Map<string, Socket>()
   const note = (message: unknown) => {
     const socket = typeof message === 'object' && message !== null && 'socket' in message ? message.socket : undefined
-    if (socket instanceof Socket) socket.once('connect', () => sockets.set(socket.localPort ?? 0, socket))
+    if (!(socket instanceof Socket)) return
+    socket.once('connect', () => sockets.set(connectionKey(socket.localPort ?? 0, socket.remotePort ?? 0), socket))
   }
   subscribe('net.client.socket', note)
   t.after(() => unsubscribe('net.client.socket', note))

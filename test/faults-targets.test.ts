@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { type ChaosTarget, startChaosTarget } from './chaos-target.ts'
 import { type Fault, faults } from './fault-table.ts'
-import { forbidWarnings, nextReply, type RawReply, watchSockets } from './faults-helper.ts'
+import { connectionKey, forbidWarnings, nextReply, type RawReply, watchSockets } from './faults-helper.ts'
 import { eventually, foreignHook, RawClient, type RunningGateway, startGateway } from './forwarding-helper.ts'
 import { freePort, startRawTarget } from './helper.ts'
 
@@ -151,12 +151,13 @@ function assertAttempts(
 /** Looks at the connections from the side of the gateway, since a target that does not read does not see their end. */
 async function assertKept(
   targets: readonly ChaosTarget[],
-  sockets: ReadonlyMap<number, Socket>,
+  sockets: ReadonlyMap<string, Socket>,
   { kept }: Fault,
   { id, body }: Case
 ): Promise<void> {
-  for (const { url, port } of targets.flatMap(({ visits }) => visits)) {
-    const socket = sockets.get(port)
+  const visits = targets.flatMap((target) => target.visits.map((visit) => ({ ...visit, to: new URL(target.url).port })))
+  for (const { url, port, to } of visits) {
+    const socket = sockets.get(connectionKey(port, to))
     if (url.search !== `?${id}` || socket === undefined) continue
     if (!kept) await eventually(() => socket.destroyed, `the connection to the target stays open after ${id}`)
     else if (body !== 'large') assert.ok(!socket.destroyed, id)
