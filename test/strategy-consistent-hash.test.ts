@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { crc32 as zlibCrc32 } from 'node:zlib'
-import { crc32 } from '../plugins/balancer/crc32.ts'
+import { crc32 } from '../plugins/balancer/hashing/crc32.ts'
+import { KetamaRing, ketamaPoints } from '../plugins/balancer/hashing/ketama-ring.ts'
 import { type Balancer, createBalancers, type Target } from '../plugins/balancer/index.ts'
-import { KetamaRing, ketamaPoints } from '../plugins/balancer/ketama-ring.ts'
 import { balancerOf, exchange, FakeClock, sequence } from './balancer-helper.ts'
 import { fixture } from './helper.ts'
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { readNetwork } from '../plugins/balancer/client-network.ts'
+import { readNetwork } from '../plugins/balancer/hashing/client-network.ts'
 import type { Balancer, Target } from '../plugins/balancer/index.ts'
 import { balancerOf, exchange, sequence, type UpstreamSketch } from './balancer-helper.ts'
 import { fixture } from './helper.ts'

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { jumpBucket } from '../plugins/balancer/jump-bucket.ts'
-import { Uint64 } from '../plugins/balancer/uint64.ts'
-import { Xxh64 } from '../plugins/balancer/xxh64.ts'
+import { jumpBucket } from '../plugins/balancer/hashing/jump-bucket.ts'
+import { Uint64 } from '../plugins/balancer/hashing/uint64.ts'
+import { Xxh64 } from '../plugins/balancer/hashing/xxh64.ts'
 import { balancerOf } from './balancer-helper.ts'
 import { fixture } from './helper.ts'
 

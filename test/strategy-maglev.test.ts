@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { buildMaglevTable } from '../plugins/balancer/hashing/maglev-table.ts'
+import { Uint64 } from '../plugins/balancer/hashing/uint64.ts'
+import { Xxh64 } from '../plugins/balancer/hashing/xxh64.ts'
 import type { Balancer, Target } from '../plugins/balancer/index.ts'
-import { buildMaglevTable } from '../plugins/balancer/maglev-table.ts'
-import { Uint64 } from '../plugins/balancer/uint64.ts'
-import { Xxh64 } from '../plugins/balancer/xxh64.ts'
 import { balancerOf, letterOf } from './balancer-helper.ts'
 import { fixture } from './helper.ts'
 

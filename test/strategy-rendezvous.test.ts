@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Xxh64 } from '../plugins/balancer/xxh64.ts'
+import { Xxh64 } from '../plugins/balancer/hashing/xxh64.ts'
 import { balancerOf } from './balancer-helper.ts'
 
 const KEYS = Array.from({ length: 2_000 }, (_, index) => `user-${index}`)

@@ -1,4 +1,4 @@
-import { HashRing } from '../hash-ring.ts'
+import { HashRing } from '../hashing/hash-ring.ts'
 import { checkOptionNames, readNumber } from '../options.ts'
 import type { Target } from '../target.ts'
 import { NO_CONTEXT, type PickContext, type StrategyFactory } from '../types.ts'

@@ -1,4 +1,4 @@
-import { HashRing } from '../hash-ring.ts'
+import { HashRing } from '../hashing/hash-ring.ts'
 import { checkOptionNames, readCompat } from '../options.ts'
 import type { StrategyFactory } from '../types.ts'
 

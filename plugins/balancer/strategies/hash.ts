@@ -1,5 +1,5 @@
-import { CRC32_INITIAL, finishCrc32, updateCrc32 } from '../crc32.ts'
-import { type HashSequence, NginxHash } from '../nginx-hash.ts'
+import { CRC32_INITIAL, finishCrc32, updateCrc32 } from '../hashing/crc32.ts'
+import { type HashSequence, NginxHash } from '../hashing/nginx-hash.ts'
 import { checkOptionNames } from '../options.ts'
 import type { StrategyFactory } from '../types.ts'
 

@@ -1,5 +1,5 @@
-import { readNetwork } from '../client-network.ts'
-import { type HashSequence, NginxHash } from '../nginx-hash.ts'
+import { readNetwork } from '../hashing/client-network.ts'
+import { type HashSequence, NginxHash } from '../hashing/nginx-hash.ts'
 import { checkOptionNames } from '../options.ts'
 import type { StrategyFactory } from '../types.ts'
 

@@ -1,10 +1,10 @@
-import { jumpBucket } from '../jump-bucket.ts'
+import { jumpBucket } from '../hashing/jump-bucket.ts'
+import { PlacedByHash } from '../hashing/placed-by-hash.ts'
+import { Uint64 } from '../hashing/uint64.ts'
 import { checkOptionNames } from '../options.ts'
-import { PlacedByHash } from '../placed-by-hash.ts'
 import type { Target } from '../target.ts'
 import type { StrategyDeps, StrategyFactory } from '../types.ts'
-import { Uint64 } from '../uint64.ts'
-import { WeightedTargets } from '../weighted-targets.ts'
+import { WeightedTargets } from '../weights/weighted-targets.ts'
 
 /**
  * Sends equal keys to the same target by the jump hash of their XXH64: no table, perfectly even, and a target added at

@@ -1,7 +1,6 @@
-import { compareLoad } from '../compare-load.ts'
-import { LoadLevels } from '../load-levels.ts'
+import { LoadLevels } from '../load/load-levels.ts'
+import { NginxLeastConnections } from '../load/nginx-least-connections.ts'
 import { checkOptionNames, readCompat } from '../options.ts'
-import { SmoothWeights } from '../smooth-weights.ts'
 import type { Target } from '../target.ts'
 import { NO_CONTEXT, type PickContext, type Strategy, type StrategyDeps, type StrategyFactory } from '../types.ts'
 
@@ -91,23 +90,5 @@ class LeastConnections implements Strategy {
       }
     }
     return best
-  }
-}
-
-class NginxLeastConnections extends SmoothWeights {
-  override get(context: PickContext): Target | undefined {
-    let best: Target | undefined
-    let isTied = false
-    for (const { target } of this.peers) {
-      if (!target.isAvailable(context, this.now)) continue
-      const difference = best === undefined ? -1 : compareLoad(target, best)
-      if (difference < 0) {
-        best = target
-        isTied = false
-      } else if (difference === 0) {
-        isTied = true
-      }
-    }
-    return isTied && best !== undefined ? this.getAmongTied(best, context) : best
   }
 }

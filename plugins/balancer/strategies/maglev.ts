@@ -1,10 +1,10 @@
-import { buildMaglevTable } from '../maglev-table.ts'
+import { buildMaglevTable } from '../hashing/maglev-table.ts'
+import { PlacedByHash } from '../hashing/placed-by-hash.ts'
+import { Uint64 } from '../hashing/uint64.ts'
 import { checkOptionNames } from '../options.ts'
-import { PlacedByHash } from '../placed-by-hash.ts'
 import type { Target } from '../target.ts'
 import { hostOf } from '../target-url.ts'
 import type { PickContext, StrategyFactory } from '../types.ts'
-import { Uint64 } from '../uint64.ts'
 
 const SIZE = 65_537
 /** Further hashes of a key that are tried where its target cannot be used. */

@@ -1,7 +1,7 @@
-import { compareLoad } from '../compare-load.ts'
+import { compareLoad } from '../load/compare-load.ts'
 import { checkOptionNames } from '../options.ts'
 import type { StrategyFactory } from '../types.ts'
-import { WeightedTargets } from '../weighted-targets.ts'
+import { WeightedTargets } from '../weights/weighted-targets.ts'
 
 /**
  * The power of two choices: draws two targets by weight, and takes the one with fewer attempts in flight for its weight.

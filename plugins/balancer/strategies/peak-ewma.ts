@@ -1,8 +1,9 @@
 import { InvalidStrategyError } from '../../errors.ts'
+import { PeakAverage } from '../load/peak-average.ts'
 import { checkOptionNames, readDuration } from '../options.ts'
 import type { Target } from '../target.ts'
 import type { Outcome, PickContext, Strategy, StrategyDeps, StrategyFactory } from '../types.ts'
-import { WeightedTargets } from '../weighted-targets.ts'
+import { WeightedTargets } from '../weights/weighted-targets.ts'
 
 const DECAY = 10_000
 /** The cost of a target of which nothing is known yet, but that has an attempt in flight: more than any other's. */
@@ -64,28 +65,8 @@ class PeakEwma implements Strategy {
   }
 
   #costOf(target: Target, now: number): number {
-    const average = this.#averages.get(target)
-    average?.observe(0, now)
-    const cost = average?.cost ?? 0
+    const average = this.#averages.get(target)?.read(now) ?? 0
     const { inFlight, weight } = target
-    return (cost === 0 && inFlight > 0 ? PENALTY + inFlight : cost * (inFlight + 1)) / weight
-  }
-}
-
-class PeakAverage {
-  /** Milliseconds; 0 before the first sample. */
-  cost = 0
-  readonly #decay: number
-  #changed: number
-
-  constructor(decay: number, now: number) {
-    this.#decay = decay
-    this.#changed = now
-  }
-
-  observe(sample: number, now: number): void {
-    const share = Math.exp(-Math.max(0, now - this.#changed) / this.#decay)
-    this.cost = sample > this.cost ? sample : sample * (1 - share) + this.cost * share
-    this.#changed = now
+    return (average === 0 && inFlight > 0 ? PENALTY + inFlight : average * (inFlight + 1)) / weight
   }
 }

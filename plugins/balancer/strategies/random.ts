@@ -1,6 +1,6 @@
 import { checkOptionNames } from '../options.ts'
 import type { StrategyFactory } from '../types.ts'
-import { WeightedTargets } from '../weighted-targets.ts'
+import { WeightedTargets } from '../weights/weighted-targets.ts'
 
 /**
  * Draws a target with a chance proportional to its weight.

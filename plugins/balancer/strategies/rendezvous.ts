@@ -1,9 +1,9 @@
-import { KeyedStrategy } from '../keyed-strategy.ts'
+import { KeyedStrategy } from '../hashing/keyed-strategy.ts'
+import { RendezvousScores } from '../hashing/rendezvous-scores.ts'
+import { Xxh64 } from '../hashing/xxh64.ts'
 import { checkOptionNames } from '../options.ts'
-import { RendezvousScores } from '../rendezvous-scores.ts'
 import type { Target } from '../target.ts'
 import type { PickContext, StrategyFactory } from '../types.ts'
-import { Xxh64 } from '../xxh64.ts'
 
 /**
  * Sends equal keys to the same target, to the one that scores highest for the key. Needs no table, and moves the least

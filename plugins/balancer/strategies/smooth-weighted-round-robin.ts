@@ -1,6 +1,6 @@
 import { checkOptionNames } from '../options.ts'
-import { SmoothWeights } from '../smooth-weights.ts'
 import type { StrategyFactory } from '../types.ts'
+import { SmoothWeights } from '../weights/smooth-weights.ts'
 
 /** Interleaves the targets as evenly as their weights allow, and favours those that do not fail. */
 export const smoothWeightedRoundRobin: StrategyFactory = {

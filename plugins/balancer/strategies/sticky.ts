@@ -1,7 +1,7 @@
 import { InvalidStrategyError } from '../../errors.ts'
-import { AffinityTokens } from '../affinity-tokens.ts'
 import { checkOptionNames, readDuration } from '../options.ts'
-import { readCarrier, readSecrets } from '../sticky-options.ts'
+import { AffinityTokens } from '../sticky/affinity-tokens.ts'
+import { readCarrier, readSecrets } from '../sticky/sticky-options.ts'
 import type { Target } from '../target.ts'
 import type {
   Outcome,

@@ -1,6 +1,6 @@
-import type { Target } from './target.ts'
-import { hostOf } from './target-url.ts'
-import type { PickContext } from './types.ts'
+import type { Target } from '../target.ts'
+import { hostOf } from '../target-url.ts'
+import type { PickContext } from '../types.ts'
 import type { Uint64 } from './uint64.ts'
 import { Xxh64 } from './xxh64.ts'
 

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { InvalidStrategyError } from '../errors.ts'
-import { checkOptionNames } from './options.ts'
-import type { Affinity, StrategyOptions } from './types.ts'
+import { InvalidStrategyError } from '../../errors.ts'
+import { checkOptionNames } from '../options.ts'
+import type { Affinity, StrategyOptions } from '../types.ts'
 
 type Carrier = Pick<Affinity, 'from' | 'name' | 'attributes'>
 

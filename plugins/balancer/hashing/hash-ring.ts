@@ -1,9 +1,9 @@
+import type { Target } from '../target.ts'
+import type { PickContext } from '../types.ts'
+import { recover } from '../weights/smooth-weights.ts'
 import { crc32 } from './crc32.ts'
 import { KetamaRing, ketamaPoints } from './ketama-ring.ts'
 import { KeyedStrategy } from './keyed-strategy.ts'
-import { recover } from './smooth-weights.ts'
-import type { Target } from './target.ts'
-import type { PickContext } from './types.ts'
 
 /**
  * Targets on the ring of nginx's `hash ... consistent`. A target that cannot take a key keeps its points; the key goes on

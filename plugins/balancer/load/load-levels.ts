@@ -1,4 +1,4 @@
-import type { Target } from './target.ts'
+import type { Target } from '../target.ts'
 
 interface Seat {
   readonly target: Target

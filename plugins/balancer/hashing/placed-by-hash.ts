@@ -1,7 +1,7 @@
+import type { Target } from '../target.ts'
+import type { PickContext } from '../types.ts'
 import { KeyedStrategy } from './keyed-strategy.ts'
 import { RendezvousScores } from './rendezvous-scores.ts'
-import type { Target } from './target.ts'
-import type { PickContext } from './types.ts'
 import type { Uint64 } from './uint64.ts'
 import { Xxh64 } from './xxh64.ts'
 

@@ -1,5 +1,5 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
-import type { Target } from './target.ts'
+import type { Target } from '../target.ts'
 
 /** Bytes of a target's id: enough to tell targets apart, while the signature is what nobody can guess. */
 const ID_BYTES = 9

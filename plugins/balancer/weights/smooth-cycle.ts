@@ -1,5 +1,5 @@
+import { NO_CONTEXT } from '../types.ts'
 import type { Peer } from './smooth-weights.ts'
-import { NO_CONTEXT } from './types.ts'
 
 /** Longer cycles are not kept: they would take more memory than they are worth. */
 const LONGEST = 16_384

@@ -1,7 +1,7 @@
-import { compareLoad } from './compare-load.ts'
+import { compareLoad } from '../load/compare-load.ts'
+import type { Target } from '../target.ts'
+import type { Outcome, PickContext, Strategy } from '../types.ts'
 import { SmoothCycle } from './smooth-cycle.ts'
-import type { Target } from './target.ts'
-import type { Outcome, PickContext, Strategy } from './types.ts'
 
 /** A target as smooth weighted round robin sees it. */
 export interface Peer {

@@ -1,7 +1,7 @@
+import type { Target } from '../target.ts'
+import type { PickContext, StrategyDeps, StrategyNeeds } from '../types.ts'
+import { WeightedTargets } from '../weights/weighted-targets.ts'
 import { KeyedStrategy } from './keyed-strategy.ts'
-import type { Target } from './target.ts'
-import type { PickContext, StrategyDeps, StrategyNeeds } from './types.ts'
-import { WeightedTargets } from './weighted-targets.ts'
 
 /** Hashes that meet a target that cannot be used before nginx gives up, and takes the targets in turn. */
 const MAX_MISSES = 20

@@ -1,6 +1,6 @@
-import { SmoothWeights } from './smooth-weights.ts'
-import type { Target } from './target.ts'
-import type { Outcome, PickContext, Strategy, StrategyNeeds } from './types.ts'
+import type { Target } from '../target.ts'
+import type { Outcome, PickContext, Strategy, StrategyNeeds } from '../types.ts'
+import { SmoothWeights } from '../weights/smooth-weights.ts'
 
 /** What strategies that hash a key have in common: without a key, the targets take turns by weight. */
 export abstract class KeyedStrategy implements Strategy {

@@ -1,5 +1,5 @@
-import type { Target } from './target.ts'
-import type { PickContext, StrategyDeps } from './types.ts'
+import type { Target } from '../target.ts'
+import type { PickContext, StrategyDeps } from '../types.ts'
 
 /** Targets of which one can be drawn by lot, with a chance in proportion to its weight. */
 export class WeightedTargets {
