@@ -29,7 +29,7 @@ export interface GatewaySketch {
 export interface RunningGateway {
   app: FastifyInstance
   port: number
-  /** Resolves once no attempt is in flight at any target; rejects if that takes more than 2 s. */
+  /** Resolves once no attempt is in flight at any target; rejects if that takes more than 10 s. */
   idle(): Promise<void>
 }
 
@@ -68,7 +68,7 @@ export function foreignHook(app: FastifyInstance): void {
 }
 
 /** Waits until a condition holds, turn by turn of the event loop; rejects after `limit` milliseconds. */
-export async function eventually(condition: () => boolean, otherwise: string, limit = 2_000): Promise<void> {
+export async function eventually(condition: () => boolean, otherwise: string, limit = 10_000): Promise<void> {
   const end = performance.now() + limit
   while (!condition()) {
     if (performance.now() > end) throw new Error(otherwise)

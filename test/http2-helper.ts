@@ -30,7 +30,7 @@ export interface Http2Gateway {
   port: number
   /** A connection of its own, closed when the test ends. */
   connect(): ClientHttp2Session
-  /** Resolves once no attempt is in flight at any target; rejects if that takes more than 2 s. */
+  /** Resolves once no attempt is in flight at any target; rejects if that takes more than 10 s. */
   idle(): Promise<void>
 }
 

@@ -187,7 +187,7 @@ const ignored: readonly [section: string, what: string, frames: readonly Buffer[
 /** Node.js 20 leaves some connections open behind its GOAWAY; the timeouts of the server close them. */
 const TIMEOUTS = { headersTimeout: '150ms', keepAliveTimeout: '150ms' }
 
-test('frames against the rules end what they belong to, and nothing else', { concurrency: true }, async (t) => {
+test('frames against the rules end what they belong to, and nothing else', { concurrency: 8 }, async (t) => {
   const target = await startRecordingTarget(t, 'HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n')
   const { port } = await startServer(t, [target.url], { server: TIMEOUTS, upstream: { timeouts: { idle: '150ms' } } })
 

@@ -9,7 +9,7 @@ import { portOf } from './helper.ts'
 export interface RunningServer {
   app: FastifyInstance
   port: number
-  /** Resolves once no attempt is in flight at any target; rejects if that takes more than 2 s. */
+  /** Resolves once no attempt is in flight at any target; rejects if that takes more than 10 s. */
   idle(): Promise<void>
 }
 
