@@ -88,7 +88,7 @@ differs(
 )
 
 conformsEach(
-  'HttpForwarderTests.Response_RemoveProhibitedHeaders',
+  'HttpForwarderTests.Response_RemoveProhibitedHeaders, HttpTransformerTests.TransformResponseAsync_RemovesRestrictedHeaders',
   'a header that is for the connection does not get to the client',
   [
     ...['Connection: close', 'Upgrade: h9', 'Keep-Alive: timeout=100', 'Proxy-Connection: x', 'Proxy-Authenticate: x'],

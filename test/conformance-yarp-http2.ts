@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { conforms, conformsEach, differs } from './conformance-helper.ts'
-import { pick, send, startGateway, valuesOf } from './forwarding-helper.ts'
+import { pick, RawClient, send, startGateway, valuesOf } from './forwarding-helper.ts'
 import { startRawTarget, startTarget } from './helper.ts'
 import { readReply, sendHttp2, startHttp2Gateway } from './http2-helper.ts'
+import { startHttp2Target } from './http2-transport-helper.ts'
 import { startRecordingTarget, unframed } from './recording-target.ts'
+import { asking } from './upgrade-helper.ts'
 
 conforms(
   'HttpProxyCookieTests_Http2.ProxyAsync_RequestWithCookieHeaders',
@@ -107,6 +109,41 @@ differs(
     const { trailers } = await send(gateway.port)
 
     assert.equal(trailers.length, 2 * (names.length + 1))
+  }
+)
+
+conforms(
+  'HttpForwarderCancellationTests.ServerSendsHttp2Reset_ReadToClientIsCanceled (HTTP/2 to the target)',
+  'the same holds where the target resets its stream without an error',
+  async (t) => {
+    const target = await startHttp2Target(t, (stream) => {
+      stream.respond({ ':status': 200 })
+      stream.end('Hello', () => stream.close(0))
+    })
+    const gateway = await startHttp2Gateway(t, [target.url], { upstream: { http2: true } })
+    const stream = gateway.connect().request({ ':method': 'POST', ':path': '/' })
+    stream.write('the beginning')
+
+    const reply = await readReply(stream)
+
+    assert.deepEqual([reply.status, reply.body.toString(), reply.code], [200, 'Hello', 0])
+    await gateway.idle()
+  }
+)
+
+differs(
+  'WebSocketTests.WebSocket11_To_20, WebSocketFallbackFromH2, WebSocketCantFallbackFromH2',
+  'an upgrade at an upstream that speaks HTTP/2 is a 501, and the target is not asked',
+  'HTTP/2 has no Upgrade, and a target is asked in one version; give such routes an upstream without `http2`',
+  async (t) => {
+    const target = await startHttp2Target(t, (stream) => stream.respond({ ':status': 200 }, { endStream: true }))
+    const gateway = await startGateway(t, [target.url], { upstream: { http2: true } })
+    const client = new RawClient(t, gateway.port)
+
+    client.write(asking('websocket'))
+
+    assert.match(await client.until('FST_GATEWAY_UPGRADE_UNSUPPORTED'), /^HTTP\/1\.1 501 /)
+    assert.equal(target.opened(), 0)
   }
 )
 

@@ -37,6 +37,51 @@ conformsEach(
   }
 )
 
+conformsEach(
+  'RequestUtilitiesTests.GetHttpMethod_Get_Works, _Post_, _Put_, _Delete_, _Options_, _Head_, _Patch_',
+  'the method of the client is the one the target reads',
+  ['GET', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'HEAD', 'PATCH'],
+  (method) => method,
+  async (t, method) => {
+    const target = await startRecordingTarget(t)
+    const gateway = await startGateway(t, [target.url])
+
+    assert.equal((await send(gateway.port, { method })).status, 200)
+    assert.match(target.requests[0]?.head ?? '', new RegExp(`^${method} / HTTP/1\\.1\r\n`))
+  }
+)
+
+conforms(
+  'RequestUtilitiesTests.GetHttpMethod_Connect_Throws',
+  'CONNECT is not a method to forward: it is a 405, and no target hears of it',
+  async (t) => {
+    const target = await startRecordingTarget(t)
+    const gateway = await startGateway(t, [target.url])
+    const client = new RawClient(t, gateway.port)
+
+    client.write('CONNECT other.test:443 HTTP/1.1\r\nHost: other.test:443\r\n\r\n')
+
+    assert.match(await client.end(), /^HTTP\/1\.1 405 /)
+    assert.equal(target.connections(), 0)
+  }
+)
+
+differs(
+  "RequestUtilitiesTests.GetHttpMethod_Invalid_Throws ('GET ')",
+  'two spaces after the method are read as one, and one goes out',
+  'RFC 9112, section 3 allows it, and the parser of Node.js does so',
+  async (t) => {
+    const target = await startRecordingTarget(t)
+    const gateway = await startGateway(t, [target.url])
+    const client = new RawClient(t, gateway.port)
+
+    client.write('GET  / HTTP/1.1\r\nHost: a\r\n\r\n')
+
+    await client.until('\r\n\r\nok')
+    assert.match(target.requests[0]?.head ?? '', /^GET \/ HTTP\/1\.1\r\n/)
+  }
+)
+
 conforms('RequestUtilitiesTests.ValidPathCharacters', 'what may stand in a path is not escaped', async (t) => {
   const path = "/!$&'()*+,-./0123456789:;=@ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz~"
 
@@ -105,7 +150,7 @@ conformsEach(
 )
 
 differs(
-  'QueryTransformContextTests.Collection_RemoveKey_CaseInsensitive',
+  'QueryTransformContextTests.Collection_TryGetValue_CaseInsensitive, Collection_RemoveKey_CaseInsensitive',
   'names of parameters are compared with case',
   'so are URLs (RFC 3986, section 6.2.2.1); to most targets `Z` is another parameter than `z`',
   async (t) => {

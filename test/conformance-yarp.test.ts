@@ -1,5 +1,6 @@
 // One process for all of them: each file of tests costs the start of another.
 import './conformance-yarp-errors.ts'
+import './conformance-yarp-expect-http2.ts'
 import './conformance-yarp-expect.ts'
 import './conformance-yarp-fields.ts'
 import './conformance-yarp-forwarded.ts'
