@@ -115,6 +115,31 @@ test('timeouts.idle ends an exchange whose client stops reading', async (t) => {
   await gateway.idle()
 })
 
+test('timeouts.idle does not run while an upload moves beside a response that has begun', async (t) => {
+  let received = ''
+  const { url } = await startRawTarget(t, (socket) => {
+    socket.on('data', (chunk) => {
+      if (received === '') socket.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n')
+      received += chunk.toString('latin1')
+      if (received.endsWith('\r\n0\r\n\r\n')) socket.write('2\r\nok\r\n0\r\n\r\n')
+    })
+  })
+  const gateway = await startGateway(t, [url], { upstream: { timeouts: { ...NONE, idle: LIMIT } } })
+  const client = new RawClient(t, gateway.port)
+
+  client.write('POST / HTTP/1.1\r\nHost: gw.test\r\nTransfer-Encoding: chunked\r\n\r\n')
+  await client.until('200 OK')
+  const endAt = performance.now() + 3 * LIMIT
+  for (let left = endAt - performance.now(); left > 0; left = endAt - performance.now()) {
+    client.write('1\r\na\r\n')
+    await new Promise((resolve) => setTimeout(resolve, LIMIT / 10))
+  }
+  client.write('0\r\n\r\n')
+
+  await client.until('ok\r\n0\r\n\r\n')
+  await gateway.idle()
+})
+
 test('a head that stops half-way is a 504', async (t) => {
   const { url } = await startRawTarget(t, always('HTTP/1.1 200 OK\r\nContent-Le').onSocket)
   const gateway = await startGateway(t, [url], { upstream: { timeouts: { ...NONE, response: LIMIT } } })

@@ -148,6 +148,8 @@ export class Recorder implements TransportHandler {
   /** What is answered to data. */
   accepts = true
   socket: Duplex | undefined = undefined
+  /** Called within each call, with its name. */
+  within: ((call: string) => void) | undefined = undefined
   /** Resolves at the last call. */
   readonly over: Promise<this>
   private settle: (value: this) => void = () => {}
@@ -221,6 +223,7 @@ export class Recorder implements TransportHandler {
 
   private note(call: string): void {
     if (this.calls.at(-1) !== call) this.calls.push(call)
+    this.within?.(call)
   }
 
   private end(): void {

@@ -15,6 +15,7 @@ import {
   rstStream
 } from './http2-frames-helper.ts'
 import {
+  ChunkedBody,
   dispatch,
   exchange,
   startFrameTarget,
@@ -153,6 +154,8 @@ test('a reader that stops holds what the window lets through, and gets the rest 
       }
       stream.end()
     }
+    // A target of Node.js that leaves the request unread may end its response by a reset.
+    stream.resume()
     if (fields[':path'] === '/other') stream.end()
     else write()
   })
@@ -227,6 +230,33 @@ test('no call follows an abort, whatever still arrives', async (t) => {
   assert.equal(recorder.ends, 0)
   assert.equal(peers.length, 1)
 })
+
+for (const call of ['sent', 'progress', 'request end', 'information', 'head', 'data', 'read end']) {
+  test(`an attempt may be aborted within its call '${call}'; its session goes on`, async (t) => {
+    const { url, peers } = await startFrameTarget(t, (peer, { type, id, flags }) => {
+      if (type === HEADERS && (flags & END_STREAM) !== 0) peer.send(headers(id, OK))
+      else if (type === HEADERS)
+        peer.send(headers(id, [[':status', '103']], END_HEADERS), headers(id, OK, END_HEADERS), data(id, 'a'))
+    })
+    const transport = startTransport(t)
+    const address = targetAt(url)
+    await exchange(transport, address)
+
+    const { recorder, attempt } = dispatch(transport, address, { method: 'POST', body: new ChunkedBody(['ab'], -1) })
+    recorder.within = (name) => {
+      if (name === call) attempt.abort()
+    }
+    await eventually(() => recorder.calls.at(-1) === call, 'not called')
+    const next = await exchange(transport, address)
+
+    assert.equal(recorder.calls.at(-1), call)
+    assert.equal(recorder.ends, 0)
+    assert.equal(next.head?.status, 200)
+    assert.equal(peers.length, 1)
+    if (call === 'sent') assert.equal(peers[0]?.frames.filter(({ type }) => type === HEADERS).length, 2)
+    else assert.equal(await peers[0]?.reset(3), CANCEL)
+  })
+}
 
 test('an abort reaches a target within 100 ms, also while it is sending', async (t) => {
   const resets: [number, number][] = []

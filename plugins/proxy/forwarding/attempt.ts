@@ -94,7 +94,8 @@ export class Attempt implements TransportHandler, AnswerSource {
   }
 
   onProgress(): void {
-    if (this.phase === SENDING) this.enter(SENDING)
+    // A response may begin before the request ends, and both go on for as long as either moves.
+    if (this.phase === SENDING || this.phase === RECEIVING) this.enter(this.phase)
   }
 
   onInformation(status: number, headers: string[]): void {

@@ -41,6 +41,11 @@ export class Http2Attempt implements TransportAttempt, BodySink, ResponseEvents,
     this.handler = handler
   }
 
+  /** The last call was made, or none is to follow. */
+  private get over(): boolean {
+    return this.handler === undefined
+  }
+
   /** There is no session yet that would take the request. */
   wait(): void {
     const { connectTimeout } = this.request
@@ -60,6 +65,7 @@ export class Http2Attempt implements TransportAttempt, BodySink, ResponseEvents,
     this.rested = session.rested
     this.hasBody = request.body !== undefined && request.body.length !== 0
     handler.onSent()
+    if (this.over) return
     let stream: ClientHttp2Stream
     try {
       stream = session.request(requestFields(request), !this.hasBody)
