@@ -17,6 +17,8 @@ export interface ClientSetup {
 /** Milliseconds after which an answer is taken never to come: all timeouts of the gateway are far below. */
 const PATIENCE = 30_000
 const NOTHING: Got = { status: 0, body: Buffer.alloc(0), received: undefined, complete: false }
+/** What a client that left makes of its answer: nothing. */
+const LEFT: Got = { ...NOTHING }
 
 interface Sending {
   readonly method: string
@@ -43,7 +45,7 @@ export async function http1Client(setup: ClientSetup): Promise<void> {
       slow: random() < 0.05
     }
     const got = await exchange(setup, sending)
-    if (leaveAfter !== undefined && !got.complete) tally.count('client left')
+    if (got === LEFT) tally.count('client left')
     else tally.add(method, asked, got)
   }
   agent.destroy()
@@ -102,13 +104,19 @@ function exchange({ port, random }: ClientSetup, { method, asked, agent, leaveAf
     const path = `/${asked.id}/${asked.size}`
     const headers = method === 'GET' || random() < 0.5 ? {} : { 'content-length': asked.body.length }
     const request = sendHttp({ host: '127.0.0.1', port, method, path, agent, headers })
-    const late = setTimeout(() => request.destroy(), PATIENCE)
-    const leave = leaveAfter === undefined ? undefined : setTimeout(() => request.destroy(), leaveAfter)
     const finish = (got: Got) => {
       clearTimeout(late)
       clearTimeout(leave)
       done(got)
     }
+    // Node.js has a response that was received, but not read yet, end without the rest of its body when its request is
+    // destroyed. So what had come by then says nothing.
+    const abandon = (got: Got) => {
+      finish(got)
+      request.destroy()
+    }
+    const late = setTimeout(abandon, PATIENCE, NOTHING)
+    const leave = leaveAfter === undefined ? undefined : setTimeout(abandon, leaveAfter, LEFT)
     request.on('error', () => finish(NOTHING))
     request.on('response', (response) => void read(response, slow).then(finish))
     request.end(asked.body)
@@ -117,11 +125,6 @@ function exchange({ port, random }: ClientSetup, { method, asked, agent, leaveAf
 
 async function read(response: IncomingMessage, slow: boolean): Promise<Got> {
   const chunks: Buffer[] = []
-  // The message may be complete, and its client leave before it has read all of it.
-  let ended = false
-  response.on('end', () => {
-    ended = true
-  })
   response.on('error', () => {})
   response.on('data', (chunk: Buffer) => {
     chunks.push(chunk)
@@ -131,7 +134,7 @@ async function read(response: IncomingMessage, slow: boolean): Promise<Got> {
   })
   await new Promise((done) => response.once('close', done))
   const { statusCode: status = 0, headers, complete } = response
-  return { status, body: Buffer.concat(chunks), received: String(headers['x-received']), complete: complete && ended }
+  return { status, body: Buffer.concat(chunks), received: String(headers['x-received']), complete }
 }
 
 function stream(setup: ClientSetup, session: ClientHttp2Session): Promise<void> {
