@@ -1,4 +1,5 @@
 import { DuplicateTargetError } from '../errors.ts'
+import type { BalancerObserver } from './observer.ts'
 import { Target, type TargetOptions } from './target.ts'
 import { TargetGroup } from './target-group.ts'
 import { trimTargetUrl } from './target-url.ts'
@@ -28,8 +29,9 @@ export class Balancer {
   readonly #now: () => number
   readonly #primaries: Strategy
   readonly #backups: Strategy
-  readonly #primaryGroup = new TargetGroup()
-  readonly #backupGroup = new TargetGroup()
+  readonly #observers: BalancerObserver[] = []
+  readonly #primaryGroup = new TargetGroup(this.#observers)
+  readonly #backupGroup = new TargetGroup(this.#observers)
   #targets: readonly Target[] = []
   /** The only target, if there is exactly one: it is used whatever its failures, for there is no better choice. */
   #single: Target | undefined = undefined
@@ -49,6 +51,11 @@ export class Balancer {
     return this.#targets
   }
 
+  /** Has an observer told of what happens from now on. */
+  observe(observer: BalancerObserver): void {
+    this.#observers.push(observer)
+  }
+
   /** @throws InvalidTargetError, DuplicateTargetError */
   add(options: string | TargetOptions): Target {
     const whole = typeof options === 'string' ? { url: options } : options
@@ -57,6 +64,7 @@ export class Balancer {
 
     this.#strategyOf(target).add(target)
     this.#replaceTargets([...this.#targets, target])
+    for (const observer of this.#observers) observer.onAdd?.(target)
     return target
   }
 
@@ -69,6 +77,7 @@ export class Balancer {
     target.group.inFlight -= target.inFlight
     this.#strategyOf(target).remove(target)
     this.#replaceTargets(this.#targets.filter((other) => other !== target))
+    for (const observer of this.#observers) observer.onRemove?.(target)
     return true
   }
 
@@ -105,6 +114,11 @@ export class Balancer {
     target.inFlight--
     if (target.removed) return
     target.group.inFlight--
+    this.#account(target, outcome, milliseconds)
+    for (const observer of this.#observers) observer.onOutcome?.(target, outcome)
+  }
+
+  #account(target: Target, outcome: Outcome, milliseconds: number | undefined): void {
     if (target === this.#single) {
       this.#forgive(target)
       return

@@ -1,4 +1,5 @@
 import { InvalidTargetError } from '../errors.ts'
+import type { Obstacle } from './observer.ts'
 import { TargetGroup } from './target-group.ts'
 import { parseTargetUrl, type TargetAddress, trimTargetUrl } from './target-url.ts'
 import type { PickContext } from './types.ts'
@@ -33,6 +34,9 @@ const DEFAULTS = {
   failTimeout: 10_000
 } as const satisfies Omit<Required<TargetOptions>, 'url'>
 
+/** Each obstacle is a bit, so that one comparison tells whether there is any. */
+const OBSTACLES: Readonly<Record<Obstacle, number>> = { down: 1, unhealthy: 2, ejected: 4, open: 8 }
+
 /** One backend: its address, its limits and its state. Made by `Balancer.add`. */
 export class Target implements TargetAddress {
   /** As written, without a slash at the end; unique within the upstream. */
@@ -60,7 +64,7 @@ export class Target implements TargetAddress {
   /** Set once the target has left its balancer. */
   removed = false
 
-  #down: boolean
+  #obstacles = 0
   #draining = false
 
   /** @throws InvalidTargetError */
@@ -76,19 +80,31 @@ export class Target implements TargetAddress {
     this.authority = address.authority
     this.weight = options.weight ?? DEFAULTS.weight
     this.backup = options.backup ?? DEFAULTS.backup
-    this.#down = options.down ?? DEFAULTS.down
+    if (options.down ?? DEFAULTS.down) this.#obstacles = OBSTACLES.down
     this.maxConnections = options.maxConnections ?? DEFAULTS.maxConnections
     this.maxFails = options.maxFails ?? DEFAULTS.maxFails
     this.failTimeout = options.failTimeout ?? DEFAULTS.failTimeout
   }
 
   get down(): boolean {
-    return this.#down
+    return this.has('down')
   }
 
   set down(down: boolean) {
-    this.#down = down
-    this.group.changes++
+    this.set('down', down)
+  }
+
+  /** Whether an obstacle keeps the target from being picked. */
+  has(obstacle: Obstacle): boolean {
+    return (this.#obstacles & OBSTACLES[obstacle]) !== 0
+  }
+
+  /** Puts an obstacle in the way of the target, or takes it away. False when nothing has changed. */
+  set(obstacle: Obstacle, present: boolean): boolean {
+    if (this.has(obstacle) === present) return false
+    this.#obstacles ^= OBSTACLES[obstacle]
+    this.group.report(this, obstacle)
+    return true
   }
 
   /** Serves those clients on that are known to belong to it, and nobody else. */
@@ -97,8 +113,9 @@ export class Target implements TargetAddress {
   }
 
   set draining(draining: boolean) {
+    if (this.#draining === draining) return
     this.#draining = draining
-    this.group.changes++
+    this.group.report(this, 'draining')
   }
 
   /** Whether as many attempts are in flight as may be. */
@@ -122,13 +139,13 @@ export class Target implements TargetAddress {
   }
 
   #isOpenAgain({ tried }: PickContext): boolean {
-    if (this.#down || this.weight === 0 || this.full) return false
+    if (this.#obstacles !== 0 || this.weight === 0 || this.full) return false
     return tried === undefined || !tried.includes(this)
   }
 
   /** Whether only `maxConnections` forbids the target for now. */
   isFull({ tried }: PickContext): boolean {
-    if (this.#down || this.#draining || this.weight === 0 || !this.full) return false
+    if (this.#obstacles !== 0 || this.#draining || this.weight === 0 || !this.full) return false
     return tried === undefined || !tried.includes(this)
   }
 
