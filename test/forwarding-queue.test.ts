@@ -139,3 +139,28 @@ test('nobody waits for targets that are down', async (t) => {
 
   assertError(await send(gateway.port), 503, 'FST_GATEWAY_NO_TARGET')
 })
+
+test('who waits goes to a target that is added, or put back, though no place becomes free', async (t) => {
+  const [full, added, back] = [await startHeld(t), await startHeld(t), await startHeld(t)]
+  const gateway = await startFull(t, full.url, { queue: { size: 9 } })
+  const users = gateway.app.balancers.get('users')
+  const arrived = (count: number) => eventually(() => gateway.seen.arrived === count, 'a request does not arrive')
+  const first = send(gateway.port)
+  await full.arrived(1)
+
+  const second = send(gateway.port)
+  await arrived(2)
+  users.add({ url: back.url, down: true })
+  users.add({ url: added.url, maxConnections: 1 })
+  await added.arrived(1)
+  const third = send(gateway.port)
+  await arrived(3)
+  users.setDown(back.url, false)
+  await back.arrived(1)
+  for (const target of [full, added, back]) target.answer()
+
+  assert.deepEqual(
+    (await Promise.all([first, second, third])).map(({ status }) => status),
+    [200, 200, 200]
+  )
+})

@@ -1,6 +1,6 @@
 import { DuplicateTargetError } from '../errors.ts'
 import type { BalancerObserver } from './observer.ts'
-import { Target, type TargetOptions } from './target.ts'
+import { checkWeight, Target, type TargetOptions } from './target.ts'
 import { TargetGroup } from './target-group.ts'
 import { trimTargetUrl } from './target-url.ts'
 import { NO_CONTEXT, NO_NEEDS, type Outcome, type PickContext, type Strategy, type StrategyNeeds } from './types.ts'
@@ -60,7 +60,7 @@ export class Balancer {
   add(options: string | TargetOptions): Target {
     const whole = typeof options === 'string' ? { url: options } : options
     const target = new Target(whole, whole.backup === true ? this.#backupGroup : this.#primaryGroup)
-    if (this.#find(target.url) !== undefined) throw new DuplicateTargetError(target.url, this.name)
+    if (this.find(target.url) !== undefined) throw new DuplicateTargetError(target.url, this.name)
 
     this.#strategyOf(target).add(target)
     this.#replaceTargets([...this.#targets, target])
@@ -70,7 +70,7 @@ export class Balancer {
 
   /** Takes a target out; attempts under way may end in peace. False when no target has that URL. */
   remove(url: string): boolean {
-    const target = this.#find(trimTargetUrl(url))
+    const target = this.find(url)
     if (target === undefined) return false
 
     target.removed = true
@@ -79,6 +79,54 @@ export class Balancer {
     this.#replaceTargets(this.#targets.filter((other) => other !== target))
     for (const observer of this.#observers) observer.onRemove?.(target)
     return true
+  }
+
+  /**
+   * Changes a target's share of the traffic, and nothing else: what is under way, what the others are owed, and the
+   * keys that need not move stay as they are. 0 means never picked. False when no target has that URL.
+   *
+   * @throws InvalidTargetError
+   */
+  setWeight(url: string, weight: number): boolean {
+    checkWeight(url, weight)
+    const target = this.find(url)
+    if (target === undefined) return false
+    const previous = target.weight
+    if (weight === previous) return true
+
+    target.weight = weight
+    this.#strategyOf(target).reweigh?.(target, previous)
+    target.group.report(target, 'weight')
+    return true
+  }
+
+  /**
+   * Lets a target serve those clients on that are known to belong to it, and nobody else; attempts under way end in peace.
+   * False when no target has that URL.
+   */
+  drain(url: string): boolean {
+    return this.#setDraining(url, true)
+  }
+
+  /** Ends `drain`. False when no target has that URL. */
+  undrain(url: string): boolean {
+    return this.#setDraining(url, false)
+  }
+
+  /**
+   * Takes a target out for maintenance, or puts it back. It keeps its place in hash rings and tables; attempts under way
+   * end in peace. False when no target has that URL.
+   */
+  setDown(url: string, down: boolean): boolean {
+    const target = this.find(url)
+    target?.set('down', down)
+    return target !== undefined
+  }
+
+  /** The target of a URL. */
+  find(url: string): Target | undefined {
+    const trimmed = trimTargetUrl(url)
+    return this.#targets.find((target) => target.url === trimmed)
   }
 
   /** The target for the next attempt: a primary, else a backup, else undefined. */
@@ -149,12 +197,14 @@ export class Balancer {
     target.group.changes++
   }
 
-  #strategyOf(target: Target): Strategy {
-    return target.backup ? this.#backups : this.#primaries
+  #setDraining(url: string, draining: boolean): boolean {
+    const target = this.find(url)
+    if (target !== undefined) target.draining = draining
+    return target !== undefined
   }
 
-  #find(url: string): Target | undefined {
-    return this.#targets.find((target) => target.url === url)
+  #strategyOf(target: Target): Strategy {
+    return target.backup ? this.#backups : this.#primaries
   }
 
   #replaceTargets(targets: readonly Target[]): void {

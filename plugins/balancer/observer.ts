@@ -8,7 +8,7 @@ import type { Outcome } from './types.ts'
 export type Obstacle = 'down' | 'unhealthy' | 'ejected' | 'open'
 
 /** What has changed about a target. */
-export type TargetChange = Obstacle | 'draining'
+export type TargetChange = Obstacle | 'draining' | 'weight'
 
 /** Told what happens to the targets of a balancer. Nothing here may throw. */
 export interface BalancerObserver {

@@ -46,13 +46,14 @@ export class Target implements TargetAddress {
   readonly port: number
   readonly socketPath: string | undefined
   readonly authority: string
-  readonly weight: number
   readonly backup: boolean
   readonly maxConnections: number
   readonly maxFails: number
   readonly failTimeout: number
   readonly group: TargetGroup
 
+  /** Changed by `Balancer.setWeight`. */
+  weight: number
   /** Attempts begun and not yet ended. */
   inFlight = 0
   /** Failures in the current window. */
@@ -153,6 +154,12 @@ export class Target implements TargetAddress {
   hasFailed(now: () => number): boolean {
     return this.maxFails > 0 && this.fails >= this.maxFails && now() - this.checked <= this.failTimeout
   }
+}
+
+/** @throws InvalidTargetError */
+export function checkWeight(url: string, weight: number): void {
+  const fault = faultOf('weight', weight)
+  if (fault !== undefined) throw new InvalidTargetError(url, fault)
 }
 
 function check(options: TargetOptions): void {

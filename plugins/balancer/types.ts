@@ -69,6 +69,11 @@ export interface Strategy {
   add(target: Target): void
   /** A target left the group. It is never observed again, even if attempts are still under way. */
   remove(target: Target): void
+  /**
+   * The weight of a target of the group has changed; for strategies that keep more of it than `target.weight` tells.
+   * @param previous the weight it had
+   */
+  reweigh?(target: Target, previous: number): void
   /** Picks among the targets that `isAvailable`; undefined when there is none. Synchronous; must not throw. */
   get(context: PickContext): Target | undefined
   /** An attempt at a target of the group begins; `target.inFlight` counts it already. */

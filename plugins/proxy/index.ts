@@ -88,16 +88,20 @@ function readConfig(options: ProxyOptions, shared: ReadonlySet<string>): Gateway
 async function serveRoutes(fastify: FastifyInstance, config: GatewayConfig, closeTimeout: number): Promise<void> {
   const now = () => performance.now()
   const upstreams = new Map<string, UpstreamRuntime>()
-  for (const [name, { timeouts, retry, queue, hedge, http2, tls, hashKey }] of Object.entries(config.upstreams)) {
+  for (const [name, { timeouts, retry, queue: queueOptions, hedge, http2, tls, hashKey }] of Object.entries(
+    config.upstreams
+  )) {
     const balancer = fastify.balancers.get(name)
     warnOfNeeds(fastify.log, name, balancer.needs, hashKey)
+    const queue = new RequestQueue(queueOptions)
+    balancer.observe({ onAdd: () => queue.wake(), onChange: () => queue.wake() })
     upstreams.set(name, {
       name,
       balancer,
       transport: http2 ? new Http2Transport(tls, now) : new Http1Transport(tls, now),
       timeouts,
       retry: new RetryPolicy(retry, { now, random: Math.random, date: Date.now }),
-      queue: new RequestQueue(queue),
+      queue,
       hedging: hedge.enabled ? new Hedging(hedge.quantile) : undefined
     })
   }

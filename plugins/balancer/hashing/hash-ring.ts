@@ -23,14 +23,18 @@ export class HashRing extends KeyedStrategy {
   }
 
   override add(target: Target): void {
-    const server = target.url.replace(/^https?:\/\//i, '')
-    this.#ring.add(this.turns.peers.length, ketamaPoints(server, target.weight))
+    this.#ring.add(this.turns.peers.length, pointsOf(target))
     super.add(target)
   }
 
   override remove(target: Target): void {
-    this.#ring.remove(this.turns.peers.findIndex((peer) => peer.target === target))
+    this.#ring.remove(this.#ownerOf(target))
     super.remove(target)
+  }
+
+  override reweigh(target: Target, previous: number): void {
+    super.reweigh(target, previous)
+    this.#ring.replace(this.#ownerOf(target), pointsOf(target))
   }
 
   protected override getByKey(key: string, context: PickContext): Target | undefined {
@@ -55,6 +59,10 @@ export class HashRing extends KeyedStrategy {
     return undefined
   }
 
+  #ownerOf(target: Target): number {
+    return this.turns.peers.findIndex((peer) => peer.target === target)
+  }
+
   #take(owner: number, context: PickContext): Target | undefined {
     const peer = this.turns.peers[owner]
     if (peer === undefined || !this.accepts(peer.target, context)) return undefined
@@ -66,4 +74,8 @@ export class HashRing extends KeyedStrategy {
   protected accepts(target: Target, context: PickContext): boolean {
     return target.isAvailable(context, this.now)
   }
+}
+
+function pointsOf({ url, weight }: Target): Uint32Array {
+  return ketamaPoints(url.replace(/^https?:\/\//i, ''), weight)
 }

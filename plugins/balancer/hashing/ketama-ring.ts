@@ -38,29 +38,32 @@ export class KetamaRing {
   #starts: Uint32Array = new Uint32Array(0)
   #shift = 0
   #added: { owner: number; points: Uint32Array }[] = []
+  /** Owners whose points are replaced by those that are added. */
+  #dropped = new Set<number>()
 
   get size(): number {
     if (this.#added.length > 0) this.#merge()
     return this.#hashes.length
   }
 
-  /** Adds sorted points. The owner must be the next number, so that it comes last among equal points. */
+  /** Adds the sorted points of an owner that has none yet. Among equal points, the one with the lower number owns. */
   add(owner: number, points: Uint32Array): void {
     this.#added.push({ owner, points })
   }
 
+  /** Puts sorted points in place of those that an owner has. */
+  replace(owner: number, points: Uint32Array): void {
+    this.#dropped.add(owner)
+    this.#added = this.#added.filter((other) => other.owner !== owner)
+    this.add(owner, points)
+  }
+
   /** Takes an owner's points out; the owners after it move up by one. */
   remove(owner: number): void {
-    const size = this.size
-    let kept = 0
-    for (let index = 0; index < size; index++) {
-      const other = this.#owners[index] ?? 0
-      if (other === owner) continue
-      this.#hashes[kept] = this.#hashes[index] ?? 0
-      this.#owners[kept] = other > owner ? other - 1 : other
-      kept++
-    }
-    this.#replace(this.#hashes.slice(0, kept), this.#owners.slice(0, kept))
+    if (this.#added.length > 0) this.#merge()
+    this.#drop(new Set([owner]))
+    this.#owners = this.#owners.map((other) => (other > owner ? other - 1 : other))
+    this.#replace(this.#hashes, this.#owners)
   }
 
   /** The index of the first point at or after the hash, going round at the end. The ring must not be empty. */
@@ -78,26 +81,37 @@ export class KetamaRing {
 
   #merge(): void {
     const added = sortTogether(this.#added)
-    const size = this.#hashes.length + added.length
     this.#added = []
+    if (this.#dropped.size > 0) this.#drop(this.#dropped)
+    this.#dropped = new Set()
+    const size = this.#hashes.length + added.length
     const hashes = new Uint32Array(size)
     const owners = new Uint32Array(size)
     let left = 0
     let right = 0
     for (let index = 0; index < size; index++) {
-      const old = this.#hashes[left] ?? Number.POSITIVE_INFINITY
+      const old = (this.#hashes[left] ?? Number.POSITIVE_INFINITY) * OWNERS + (this.#owners[left] ?? 0)
       const next = added[right] ?? Number.POSITIVE_INFINITY
-      const hash = Math.floor(next / OWNERS)
-      if (old <= hash) {
-        hashes[index] = old
-        owners[index] = this.#owners[left++] ?? 0
-      } else {
-        hashes[index] = hash
-        owners[index] = next - hash * OWNERS
-        right++
-      }
+      const point = Math.min(old, next)
+      hashes[index] = Math.floor(point / OWNERS)
+      owners[index] = point % OWNERS
+      if (point === old) left++
+      else right++
     }
     this.#replace(hashes, owners)
+  }
+
+  /** Takes the points of some owners out; the index over them is to be made anew. */
+  #drop(gone: ReadonlySet<number>): void {
+    let kept = 0
+    for (let index = 0; index < this.#hashes.length; index++) {
+      const owner = this.#owners[index] ?? 0
+      if (gone.has(owner)) continue
+      this.#hashes[kept] = this.#hashes[index] ?? 0
+      this.#owners[kept++] = owner
+    }
+    this.#hashes = this.#hashes.slice(0, kept)
+    this.#owners = this.#owners.slice(0, kept)
   }
 
   #replace(hashes: Uint32Array, owners: Uint32Array): void {

@@ -21,6 +21,10 @@ export abstract class KeyedStrategy implements Strategy {
     this.turns.remove(target)
   }
 
+  reweigh(target: Target, previous: number): void {
+    this.turns.reweigh(target, previous)
+  }
+
   get(context: PickContext): Target | undefined {
     const { key } = context
     return key === undefined || key === '' ? this.turns.get(context) : this.getByKey(key, context)

@@ -40,6 +40,11 @@ export class NginxHash extends KeyedStrategy {
     this.#places.remove(target)
   }
 
+  override reweigh(target: Target, previous: number): void {
+    super.reweigh(target, previous)
+    this.#places.reweigh(target, previous)
+  }
+
   protected override getByKey(key: string, context: PickContext): Target | undefined {
     const { tried } = context
     const total = this.#places.totalWeight

@@ -24,6 +24,11 @@ export abstract class PlacedByHash extends KeyedStrategy {
     this.#scores.remove(target)
   }
 
+  override reweigh(target: Target, previous: number): void {
+    super.reweigh(target, previous)
+    this.#scores.reweigh()
+  }
+
   protected override getByKey(key: string, context: PickContext): Target | undefined {
     const hash = this.#xxh64.hash(key)
     const target = this.place(hash)

@@ -39,7 +39,12 @@ export class RendezvousScores {
     const index = this.#targets.indexOf(target)
     this.#targets.splice(index, 1)
     this.#seeds.splice(index * 2, 2)
-    this.#largestWeight = Math.max(0, ...this.#targets.map(({ weight }) => weight))
+    this.reweigh()
+  }
+
+  /** The weight of a target has changed. */
+  reweigh(): void {
+    this.#largestWeight = this.#targets.reduce((largest, { weight }) => Math.max(largest, weight), 0)
   }
 
   get(key: Uint64, context: PickContext): Target | undefined {
@@ -52,8 +57,8 @@ export class RendezvousScores {
       if (target === undefined) continue
       const low = finalize(key.low ^ (this.#seeds[index * 2 + 1] ?? 0))
       const high = finalize((key.high ^ (this.#seeds[index * 2] ?? 0)) + low)
-      // Never 0 nor 1, of which the logarithm would be of no use.
-      const uniform = ((high >>> 0) + ((low >>> 0) + 0.5) / 2 ** 32) / 2 ** 32
+      // 52 bits and a half: exact in a double, and so never 0 nor 1, of which the logarithm would be of no use.
+      const uniform = ((high >>> 0) * 2 ** 20 + (low >>> 12) + 0.5) / 2 ** 52
       if (uniform <= least) continue
       const score = -target.weight / Math.log(uniform)
       if (score > highest && target.isAvailable(context, this.#now)) {

@@ -2,7 +2,7 @@ import type { Target } from '../target.ts'
 
 interface Seat {
   readonly target: Target
-  readonly row: Row
+  row: Row
   /** Attempts in flight, as of the last time anybody told; -1 while it takes no part. */
   level: number
   /** Index within its level. */
@@ -23,16 +23,28 @@ export class LoadLevels {
   }
 
   add(target: Target): void {
-    const row = this.#rows.find(({ weight }) => weight === target.weight) ?? new Row(target.weight)
-    if (!this.#rows.includes(row)) this.#rows.push(row)
-    const seat = { target, row, level: -1, place: -1 }
+    const seat = { target, row: this.#join(target.weight), level: -1, place: -1 }
     this.#seats.set(target, seat)
-    row.insert(seat, target.inFlight)
+    seat.row.insert(seat, target.inFlight)
   }
 
   remove(target: Target): void {
+    const seat = this.#seats.get(target)
+    if (seat === undefined) return
     this.takeOut(target)
+    this.#leave(seat.row)
     this.#seats.delete(target)
+  }
+
+  /** The weight of the target has changed. */
+  reweigh(target: Target): void {
+    const seat = this.#seats.get(target)
+    if (seat === undefined) return
+    const isOut = seat.level < 0
+    this.takeOut(target)
+    this.#leave(seat.row)
+    seat.row = this.#join(target.weight)
+    if (!isOut) seat.row.insert(seat, target.inFlight)
   }
 
   /** The load of the target has changed. */
@@ -78,11 +90,30 @@ export class LoadLevels {
     }
     return undefined
   }
+
+  /** The row of a weight, which is to have one seat more. */
+  #join(weight: number): Row {
+    let row = this.#rows.find((other) => other.weight === weight)
+    if (row === undefined) {
+      row = new Row(weight)
+      this.#rows.push(row)
+    }
+    row.members++
+    return row
+  }
+
+  #leave(row: Row): void {
+    row.members--
+    if (row.members === 0) this.#rows.splice(this.#rows.indexOf(row), 1)
+  }
 }
 
 /** Seats of one weight. */
 class Row {
   readonly weight: number
+  /** Seats that belong here. */
+  members = 0
+  /** Seats that take part. */
   size = 0
   readonly #levels: Seat[][] = []
   #lowest = 0

@@ -42,6 +42,11 @@ class BoundedHashRing extends HashRing {
     this.#asOf = -1
   }
 
+  override reweigh(target: Target, previous: number): void {
+    super.reweigh(target, previous)
+    this.#asOf = -1
+  }
+
   protected override getByKey(key: string, context: PickContext): Target | undefined {
     const group = this.turns.peers[0]?.target.group
     if (group === undefined) return undefined

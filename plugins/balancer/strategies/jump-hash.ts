@@ -37,6 +37,11 @@ class JumpHash extends PlacedByHash {
     this.#buckets.remove(target)
   }
 
+  override reweigh(target: Target, previous: number): void {
+    super.reweigh(target, previous)
+    this.#buckets.reweigh(target, previous)
+  }
+
   protected override place(hash: Uint64): Target | undefined {
     const bucket = jumpBucket(this.#state.copy(hash), this.#buckets.totalWeight)
     return this.#buckets.at(this.#buckets.find(bucket))

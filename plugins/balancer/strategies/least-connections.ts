@@ -45,6 +45,10 @@ class LeastConnections implements Strategy {
     this.#levels.remove(target)
   }
 
+  reweigh(target: Target): void {
+    this.#levels.reweigh(target)
+  }
+
   begin(target: Target): void {
     this.#levels.move(target)
   }

@@ -40,6 +40,11 @@ class Maglev extends PlacedByHash {
     this.#stale = true
   }
 
+  override reweigh(target: Target, previous: number): void {
+    super.reweigh(target, previous)
+    this.#stale = true
+  }
+
   protected override place(hash: Uint64): Target | undefined {
     if (this.#stale) {
       this.#table = buildMaglevTable(

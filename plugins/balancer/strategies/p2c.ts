@@ -18,6 +18,7 @@ export const p2c: StrategyFactory = {
     return {
       add: (target) => targets.add(target),
       remove: (target) => targets.remove(target),
+      reweigh: (target, previous) => targets.reweigh(target, previous),
       get(context) {
         const index = targets.draw(context)
         const first = targets.at(index)

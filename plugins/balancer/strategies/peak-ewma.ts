@@ -49,6 +49,10 @@ class PeakEwma implements Strategy {
     this.#averages.delete(target)
   }
 
+  reweigh(target: Target, previous: number): void {
+    this.#targets.reweigh(target, previous)
+  }
+
   get(context: PickContext): Target | undefined {
     const index = this.#targets.draw(context)
     const first = this.#targets.at(index)

@@ -15,6 +15,7 @@ export const random: StrategyFactory = {
     return {
       add: (target) => targets.add(target),
       remove: (target) => targets.remove(target),
+      reweigh: (target, previous) => targets.reweigh(target, previous),
       get: (context) => targets.at(targets.draw(context))
     }
   }

@@ -31,6 +31,11 @@ class Rendezvous extends KeyedStrategy {
     this.#scores.remove(target)
   }
 
+  override reweigh(target: Target, previous: number): void {
+    super.reweigh(target, previous)
+    this.#scores.reweigh()
+  }
+
   protected override getByKey(key: string, context: PickContext): Target | undefined {
     return this.#scores.get(this.#xxh64.hash(key), context)
   }

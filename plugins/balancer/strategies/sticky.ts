@@ -60,6 +60,10 @@ class Sticky implements Strategy {
     this.#inner.remove(target)
   }
 
+  reweigh(target: Target, previous: number): void {
+    this.#inner.reweigh?.(target, previous)
+  }
+
   get(context: PickContext): Target | undefined {
     const { token } = context
     const target = token === undefined ? undefined : this.#tokens.read(token)

@@ -39,6 +39,15 @@ export class SmoothWeights implements Strategy {
     this.#cycle.stop(this.peers)
     const index = this.peers.findIndex((peer) => peer.target === target)
     this.peers.splice(index, 1)
+    this.#limitDebts()
+  }
+
+  reweigh(target: Target, previous: number): void {
+    this.#cycle.stop(this.peers)
+    const peer = this.peers.find((other) => other.target === target)
+    if (peer === undefined) return
+    peer.effective = previous === 0 ? target.weight : Math.trunc((peer.effective * target.weight) / previous)
+    this.#limitDebts()
   }
 
   get(context: PickContext): Target | undefined {
@@ -66,6 +75,12 @@ export class SmoothWeights implements Strategy {
     for (const peer of this.peers) {
       if (peer.target === target) peer.effective = Math.max(0, peer.effective - loss)
     }
+  }
+
+  /** What was owed by larger weights must not keep a target waiting, or busy, for more than about one round. */
+  #limitDebts(): void {
+    const total = this.peers.reduce((sum, { target }) => sum + target.weight, 0)
+    for (const peer of this.peers) peer.current = Math.max(-total, Math.min(total, peer.current))
   }
 
   #step(context: PickContext, leader: Target | undefined): number {

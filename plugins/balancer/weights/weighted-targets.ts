@@ -31,6 +31,13 @@ export class WeightedTargets {
     this.#guide = []
   }
 
+  reweigh(target: Target, previous: number): void {
+    const gain = target.weight - previous
+    this.totalWeight += gain
+    for (let i = this.#targets.indexOf(target); i < this.#ends.length; i++) this.#ends[i] = (this.#ends[i] ?? 0) + gain
+    this.#guide = []
+  }
+
   at(index: number): Target | undefined {
     return this.#targets[index]
   }

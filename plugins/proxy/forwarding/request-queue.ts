@@ -40,7 +40,7 @@ export class RequestQueue {
     this.waiters.delete(waiter)
   }
 
-  /** A place at a target has become free. */
+  /** A place at a target may have become free. */
   wake(): void {
     for (const waiter of this.waiters) {
       if (waiter.tryStart()) this.waiters.delete(waiter)
