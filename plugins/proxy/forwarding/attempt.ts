@@ -16,6 +16,13 @@ const RECEIVING = 3
 const SMALL_BODY = 64 * 1024
 const NO_HEAD: ResponseHead = { status: 0, reason: '', headers: [], length: 0 }
 
+export interface AttemptOptions {
+  /** Never on a connection that has served before. */
+  readonly fresh: boolean
+  /** Follows an attempt at the same target. */
+  readonly repeated: boolean
+}
+
 /**
  * One try of an exchange at one target. Holds a place at the target from `start` to `end`, and knows which timeout runs:
  * each phase has its own.
@@ -24,6 +31,8 @@ export class Attempt implements TransportHandler, AnswerSource {
   readonly owner: AttemptOwner
   readonly target: Target
   readonly fresh: boolean
+  /** Follows an attempt at the same target. */
+  readonly repeated: boolean
   /** Bytes may have reached the target. */
   sent = false
   /** When the present phase must be over, by the clock of the deadlines. */
@@ -45,10 +54,11 @@ export class Attempt implements TransportHandler, AnswerSource {
   /** The response is read to its end, but nobody gets it. */
   private discarded = false
 
-  constructor(owner: AttemptOwner, target: Target, fresh: boolean) {
+  constructor(owner: AttemptOwner, target: Target, { fresh, repeated }: AttemptOptions) {
     this.owner = owner
     this.target = target
     this.fresh = fresh
+    this.repeated = repeated
   }
 
   get reply(): FastifyReply {

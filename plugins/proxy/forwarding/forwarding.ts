@@ -15,13 +15,16 @@ import { whenClosed } from '../../middleware/index.ts'
 import { type Answer, giveUp, progressOf } from '../answer/answer.ts'
 import { closeAfterAnswer, limitRest } from '../front/linger.ts'
 import type { GatewayExchange } from '../gateway-exchange.ts'
-import { isStale, isUnprocessed, type ResponseHead } from '../transport/index.ts'
-import { Attempt } from './attempt.ts'
+import { isOverloaded, isStale, isUnprocessed, type ResponseHead } from '../transport/index.ts'
+import { Attempt, type AttemptOptions } from './attempt.ts'
 import type { Deadlines, Expiring } from './deadlines.ts'
 import { FurtherAttempts } from './further-attempts.ts'
 import type { Waiter } from './request-queue.ts'
 import { conditionOf, isRepeatable } from './retry-policy.ts'
 import type { AttemptOwner, ForwardingHooks, OutgoingRequest, UpstreamRuntime } from './types.ts'
+
+/** How an exchange begins at a target. */
+const FIRST: DispatchOptions = { fresh: false, repeated: false, rival: undefined }
 
 /**
  * One exchange on its way through its attempts.
@@ -87,7 +90,7 @@ export class Forwarding implements AttemptOwner, Expiring, PickContext, Waiter {
     const target = this.upstream.balancer.get(this)
     if (target === undefined) return false
     this.waitDeadline = Number.POSITIVE_INFINITY
-    this.dispatch(target, { fresh: false, rival: undefined })
+    this.dispatch(target, FIRST)
     if (this.upstream.hedging !== undefined) this.furtherAttempts().planHedge(() => this.startHedge())
     return true
   }
@@ -131,10 +134,11 @@ export class Forwarding implements AttemptOwner, Expiring, PickContext, Waiter {
   onAttemptError(attempt: Attempt, error: Error): void {
     const unprocessed = isUnprocessed(error)
     const repeatable = this.answer === undefined && isRepeatable(attempt.sent && !unprocessed, this.request)
-    if ((unprocessed || isStale(error)) && repeatable && !attempt.fresh) {
-      // The target closed an idle connection just as we took it: it has seen nothing, and nothing is wrong with it.
+    if (repeatable && !attempt.repeated && (unprocessed || isStale(error) || isOverloaded(error))) {
+      // The target closed an idle connection just as we took it, or has too much to do on one of them: it has seen
+      // nothing, or may see it twice, and nothing is wrong with it.
       attempt.end('neutral')
-      this.dispatch(attempt.target, { fresh: true, rival: attempt.rival })
+      this.dispatch(attempt.target, { fresh: !isOverloaded(error), repeated: true, rival: attempt.rival })
       return
     }
     this.report(error, attempt)
@@ -183,9 +187,10 @@ export class Forwarding implements AttemptOwner, Expiring, PickContext, Waiter {
     else this.finish(queue.enabled ? new QueueFullError(name) : new NoTargetError(name))
   }
 
-  private dispatch(target: Target, { fresh, rival }: DispatchOptions): void {
+  private dispatch(target: Target, options: DispatchOptions): void {
     const { request } = this
-    const attempt = new Attempt(this, target, fresh)
+    const { rival } = options
+    const attempt = new Attempt(this, target, options)
     this.attempt = attempt
     if (rival === undefined) {
       request.headers[1] = request.host ?? target.authority
@@ -228,7 +233,7 @@ export class Forwarding implements AttemptOwner, Expiring, PickContext, Waiter {
     const { attempt } = this
     if (attempt === undefined || this.answer !== undefined || attempt.rival !== undefined) return
     const target = this.furtherAttempts().hedgeTarget(attempt.target)
-    if (target !== undefined) this.dispatch(target, { fresh: false, rival: attempt })
+    if (target !== undefined) this.dispatch(target, { ...FIRST, rival: attempt })
   }
 
   private furtherAttempts(): FurtherAttempts {
@@ -314,8 +319,7 @@ export class Forwarding implements AttemptOwner, Expiring, PickContext, Waiter {
   }
 }
 
-interface DispatchOptions {
-  readonly fresh: boolean
+interface DispatchOptions extends AttemptOptions {
   /** The attempt beside which this one runs. */
   readonly rival: Attempt | undefined
 }

@@ -300,6 +300,11 @@ export function isUnprocessed(error: Error): boolean {
   return 'unprocessed' in error
 }
 
+/** True for an attempt that its target turned away, with too much to do on that connection. */
+export function isOverloaded(error: Error): boolean {
+  return 'overloaded' in error
+}
+
 function stale(cause: Error | undefined): Error & StaleConnection {
   return Object.assign(new TargetClosedError({ cause }), { stale: true } as const)
 }

@@ -3,7 +3,7 @@ import { Dialer, type TlsOptions } from './dialer.ts'
 import { Pool } from './pool.ts'
 import type { Transport, TransportAttempt, TransportHandler, TransportRequest } from './types.ts'
 
-export { isStale, isUnprocessed } from './connection.ts'
+export { isOverloaded, isStale, isUnprocessed } from './connection.ts'
 export type { TlsOptions } from './dialer.ts'
 export { Http2Transport } from './http2/transport.ts'
 export type {

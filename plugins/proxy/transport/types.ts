@@ -97,6 +97,14 @@ export interface Unprocessed {
   readonly unprocessed: true
 }
 
+/**
+ * Thrown at an attempt that its target turned away before a response, because it has too much to do on that connection.
+ * It does not say that it has not begun to process the request.
+ */
+export interface Overloaded {
+  readonly overloaded: true
+}
+
 /** Thrown at an attempt whose reused connection turned out to be closed before the target had answered anything. */
 export interface StaleConnection {
   readonly stale: true

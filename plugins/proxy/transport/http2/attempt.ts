@@ -1,7 +1,7 @@
 import { type ClientHttp2Stream, constants } from 'node:http2'
 import { ConnectTimeoutError } from '../../../errors.ts'
 import type { BodySink, ResponseHead, TransportAttempt, TransportHandler, TransportRequest } from '../types.ts'
-import { failureOf } from './failures.ts'
+import { ENHANCE_YOUR_CALM, failureOf } from './failures.ts'
 import { requestFields, trailerFields } from './request-fields.ts'
 import { type ResponseEvents, ResponseReader } from './response-reader.ts'
 import type { ReadEndListener, Session } from './session.ts'
@@ -195,10 +195,12 @@ export class Http2Attempt implements TransportAttempt, BodySink, ResponseEvents,
   }
 
   private onClose(session: Session, stream: ClientHttp2Stream): void {
-    session.release()
+    const { id, rstCode: code } = stream
+    const answered = this.reader?.answered === true
+    session.release(code === ENHANCE_YOUR_CALM && !answered)
     if (this.handler === undefined || this.reader?.close() === true) return
     const unanswered = this.rested && session.bytesRead === this.bytesBefore
-    this.fail(failureOf(session, { id: stream.id, code: stream.rstCode, error: this.streamError, unanswered }))
+    this.fail(failureOf(session, { id, code, error: this.streamError, unanswered, answered }))
   }
 
   private reset(): void {

@@ -1,5 +1,5 @@
 import { BadResponseError, TargetClosedError } from '../../../errors.ts'
-import type { StaleConnection, Unprocessed } from '../types.ts'
+import type { Overloaded, StaleConnection, Unprocessed } from '../types.ts'
 
 /** Names of error codes, by number (RFC 9113, section 7). */
 const CODES = [
@@ -20,6 +20,7 @@ const CODES = [
 ]
 const PROTOCOL_ERROR = 1
 export const REFUSED_STREAM = 7
+export const ENHANCE_YOUR_CALM = 11
 
 /** What is known of a session when one of its streams fails. */
 export interface SessionState {
@@ -40,10 +41,12 @@ export interface StreamState {
   readonly error: Error | undefined
   /** On a session that had been idle before, and from which nothing has arrived since. */
   readonly unanswered: boolean
+  /** A response has begun. */
+  readonly answered: boolean
 }
 
 /** The failure of an attempt, as it is told to its handler. */
-export function failureOf(session: SessionState, { id, code, error, unanswered }: StreamState): Error {
+export function failureOf(session: SessionState, { id, code, error, unanswered, answered }: StreamState): Error {
   if (id === undefined || id > session.lastStreamId || code === REFUSED_STREAM) {
     return unprocessed(session.failure ?? new Error(`the stream was closed with ${nameOf(code)}`))
   }
@@ -53,7 +56,8 @@ export function failureOf(session: SessionState, { id, code, error, unanswered }
   }
   // Both sides say this of a message that is malformed; a reason to send it again it is in neither case.
   if (code === PROTOCOL_ERROR) return new BadResponseError('stream closed with PROTOCOL_ERROR')
-  return new TargetClosedError({ cause: new Error(`the stream was closed with ${nameOf(code)}`) })
+  const reset = new TargetClosedError({ cause: new Error(`the stream was closed with ${nameOf(code)}`) })
+  return code === ENHANCE_YOUR_CALM && !answered ? overloaded(reset) : reset
 }
 
 /** What a GOAWAY says. */
@@ -68,6 +72,10 @@ function nameOf(code: number): string {
 
 function unprocessed(cause: Error): Error & Unprocessed {
   return Object.assign(new TargetClosedError({ cause }), { unprocessed: true } as const)
+}
+
+function overloaded(error: Error): Error & Overloaded {
+  return Object.assign(error, { overloaded: true } as const)
 }
 
 function stale(error: Error): Error & StaleConnection {

@@ -26,11 +26,13 @@ const NONE: string[] = []
  * at `push(null)` do they differ: when END_STREAM arrives, the stream is not closed yet.
  */
 export class ResponseReader {
+  /** The response has begun. */
+  answered = false
+
   private readonly events: ResponseEvents
   private readonly method: string
   private readonly stream: ClientHttp2Stream
   private informations = 0
-  private answered = false
   private trailers = NONE
   private paused = false
   private stopped = false

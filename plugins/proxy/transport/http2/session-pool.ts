@@ -3,12 +3,14 @@ import { ConnectFailedError, ConnectTimeoutError, UpgradeUnsupportedError } from
 import { Dialer, type TlsOptions } from '../dialer.ts'
 import type { TransportAttempt, TransportHandler, TransportRequest } from '../types.ts'
 import { type AttemptOwner, Http2Attempt } from './attempt.ts'
-import { Session, type SessionOwner } from './session.ts'
+import { Session, type SessionOwner, USUAL_LIMIT } from './session.ts'
 
 /** Sessions to one target, those that are leaving included. */
 const MAX_SESSIONS = 100
-/** Streams at once that a target is supposed to take before it has said so (RFC 9113, section 6.5.2). */
-const USUAL_LIMIT = 100
+/** Requests that are too much by themselves must not do more harm than this to the others: streams at once. */
+const MIN_STREAM_LIMIT = 4
+/** A limit that was learnt from an overload is raised by one stream each time that so many milliseconds pass in calm. */
+const CALM_INTERVAL = 10_000
 const SWEEP_INTERVAL = 1_000
 
 /**
@@ -16,11 +18,15 @@ const SWEEP_INTERVAL = 1_000
  * Where none has, it waits here, and not inside Node.js where it could neither be seen nor be given to another session.
  */
 export class SessionPool implements SessionOwner, AttemptOwner {
+  /** As many as a session had open beside one that was turned away: the others were not too much for the target. */
+  streamLimit = Number.POSITIVE_INFINITY
+
   private readonly dialer: Dialer
   private readonly now: () => number
   private readonly onEmpty: () => void
   private readonly sessions: Session[] = []
   private readonly waiting: Http2Attempt[] = []
+  private calmSince = 0
   private sweeper: NodeJS.Timeout | undefined = undefined
 
   constructor(target: Target, tls: TlsOptions, now: () => number, onEmpty: () => void) {
@@ -50,6 +56,11 @@ export class SessionPool implements SessionOwner, AttemptOwner {
   forget(attempt: Http2Attempt): void {
     const at = this.waiting.indexOf(attempt)
     if (at >= 0) this.waiting.splice(at, 1)
+  }
+
+  onOverload(open: number): void {
+    this.streamLimit = Math.max(MIN_STREAM_LIMIT, Math.min(this.streamLimit, open))
+    this.calmSince = this.now()
   }
 
   onChange(session: Session): void {
@@ -83,14 +94,23 @@ export class SessionPool implements SessionOwner, AttemptOwner {
     for (const session of [...this.sessions]) session.destroy()
   }
 
-  /** Opens as many sessions as the waiting requests will fill. */
+  /** Takes as many sessions as the waiting requests will fill: those that have room, then new ones. */
   private openSessions(): void {
     const [first] = this.waiting
     // Where a target takes no requests for now, it would not take them on another session either.
     if (first === undefined || this.sessions.some(({ capacity }) => capacity === 0)) return
-    const limit = this.sessions.find(({ capacity }) => capacity !== undefined)?.capacity ?? USUAL_LIMIT
+    const limit =
+      this.sessions.find(({ capacity }) => capacity !== undefined)?.capacity ?? Math.min(this.streamLimit, USUAL_LIMIT)
+    const reusing = this.waiting.some(({ request }) => !request.fresh)
     let missing = this.waiting.length
-    for (const { connecting, polling, room } of this.sessions) missing -= connecting ? limit : polling ? room : 0
+    for (const session of this.sessions) {
+      if (missing <= 0) return
+      if (session.connecting) missing -= limit
+      else if (reusing && session.room > 0) {
+        missing -= session.room
+        session.poll()
+      }
+    }
     for (; missing > 0 && this.sessions.length < MAX_SESSIONS; missing -= limit) {
       this.sessions.push(new Session(this, this.dialer, first.request.connectTimeout, this.now))
     }
@@ -99,6 +119,9 @@ export class SessionPool implements SessionOwner, AttemptOwner {
 
   private sweep(): void {
     for (const session of [...this.sessions]) session.check()
+    if (this.now() - this.calmSince < CALM_INTERVAL) return
+    this.calmSince = this.now()
+    this.streamLimit++
   }
 }
 

@@ -10,6 +10,10 @@ import type { Fields } from './request-fields.ts'
 
 /** What a session needs of the pool that owns it. */
 export interface SessionOwner {
+  /** Streams at once that a session may have, whatever its target takes. */
+  readonly streamLimit: number
+  /** The target turned a stream away, with too much to do; so many others are open on that session. */
+  onOverload(open: number): void
   /** The session takes more requests than before, or none any more. */
   onChange(session: Session): void
   /** The connection is gone; the error, if it never came to a session. */
@@ -27,8 +31,12 @@ const OPEN = 1
 const LEAVING = 2
 const CLOSED = 3
 
-/** Streams at once where the target names no limit of its own, or a higher one. */
+/** Streams at once, where the target names no limit or a higher one. */
 const MAX_STREAMS = 1_000
+/** What a target that names no limit says, by way of Node.js. */
+const UNLIMITED = 2 ** 32 - 1
+/** Streams at once where the target names no limit: the least that RFC 9113 recommends to allow, in section 6.5.2. */
+export const USUAL_LIMIT = 100
 /** The last of the 2^31 stream identifiers are left alone. */
 const LAST_STREAM = 2 ** 31 - 1_000
 /** Bytes that may be under way on a stream, and so be held for a client that does not read; and on the connection. */
@@ -111,12 +119,12 @@ export class Session implements SessionState, PulseSource, Polled {
   /** Streams that can be opened now. */
   get room(): number {
     if (this.state !== OPEN || this.http2 === undefined || this.http2.closed || this.http2.destroyed) return 0
-    return this.limit - this.streams
+    return Math.max(0, Math.min(this.limit, this.owner.streamLimit) - this.streams)
   }
 
   /** Streams that the target takes at once; undefined before it has said so, and after the end. */
   get capacity(): number | undefined {
-    return this.state === OPEN ? this.limit : undefined
+    return this.state === OPEN ? Math.min(this.limit, this.owner.streamLimit) : undefined
   }
 
   /** Bytes received. */
@@ -155,9 +163,10 @@ export class Session implements SessionState, PulseSource, Polled {
     this.idleSince = this.now()
   }
 
-  /** A stream was closed. */
-  release(): void {
+  /** A stream was closed; turned away, when the target had too much to do for it. */
+  release(turnedAway: boolean): void {
     if (--this.streams === 0) this.socket.unref()
+    if (turnedAway) this.owner.onOverload(this.streams)
     this.owner.onChange(this)
   }
 
@@ -212,7 +221,7 @@ export class Session implements SessionState, PulseSource, Polled {
     http2.on('error', (error) => {
       this.failure ??= error
     })
-    http2.on('remoteSettings', ({ maxConcurrentStreams = MAX_STREAMS }) => this.onSettings(maxConcurrentStreams))
+    http2.on('remoteSettings', ({ maxConcurrentStreams = UNLIMITED }) => this.onSettings(maxConcurrentStreams))
     http2.on('goaway', (code, lastStreamId, debug) => {
       this.failure ??= goawayError(code, debug)
       this.lastStreamId = Math.min(this.lastStreamId, lastStreamId)
@@ -221,7 +230,7 @@ export class Session implements SessionState, PulseSource, Polled {
   }
 
   private onSettings(limit: number): void {
-    this.limit = Math.min(limit, MAX_STREAMS)
+    this.limit = limit === UNLIMITED ? USUAL_LIMIT : Math.min(limit, MAX_STREAMS)
     if (this.state === CONNECTING) {
       this.state = OPEN
       this.idleSince = this.now()
