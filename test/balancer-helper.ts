@@ -1,4 +1,10 @@
-import { type Balancer, createBalancers, type Target, type TargetOptions } from '../plugins/balancer/index.ts'
+import {
+  type Balancer,
+  createBalancers,
+  type Target,
+  type TargetOptions,
+  type UpstreamOptions
+} from '../plugins/balancer/index.ts'
 
 /** A clock that stands still until it is moved. */
 export class FakeClock {
@@ -46,10 +52,12 @@ export interface UpstreamSketch {
   servers: readonly string[]
   clock?: FakeClock
   random?: () => number
+  /** Further options of the upstream. */
+  more?: Pick<UpstreamOptions, 'slowStart' | 'panicThreshold'>
 }
 
-export function balancerOf({ strategy, servers, clock = new FakeClock(), random }: UpstreamSketch): Balancer {
-  const upstreams = { test: { strategy, targets: servers.map(readServer) } }
+export function balancerOf({ strategy, servers, clock = new FakeClock(), random, more }: UpstreamSketch): Balancer {
+  const upstreams = { test: { strategy, targets: servers.map(readServer), ...more } }
   return createBalancers({ upstreams, now: clock.now, random }).get('test')
 }
 

@@ -23,13 +23,15 @@ for (const strategy of createBalancers().strategies.names) {
   })
 }
 
-test('the only target is not picked while there is an obstacle', () => {
-  const balancer = balancerOf({ strategy: 'round-robin', servers: ['h1:1'] })
+for (const obstacle of OBSTACLES) {
+  test(`the only target is not picked while it is ${obstacle}`, () => {
+    const balancer = balancerOf({ strategy: 'round-robin', servers: ['h1:1'], more: { panicThreshold: 0 } })
 
-  balancer.targets[0]?.set('unhealthy', true)
+    balancer.targets[0]?.set(obstacle, true)
 
-  assert.equal(balancer.get(), undefined)
-})
+    assert.equal(balancer.get(), undefined)
+  })
+}
 
 test('an observer is told of each change once, of outcomes, and of who joins and leaves', () => {
   const balancer = balancerOf({ strategy: 'round-robin', servers: ['h1:1', 'h2:1 backup'] })

@@ -61,12 +61,15 @@ test('an upstream has its defaults', () => {
         url: 'http://127.0.0.1:3001',
         weight: 1,
         backup: false,
+        priority: 0,
         down: false,
         maxConnections: 0,
         maxFails: 1,
         failTimeout: 10_000
       }
     ],
+    slowStart: { window: 0, aggression: 1, minWeight: 0.1 },
+    panicThreshold: 0.5,
     timeouts: { connect: 5000, response: 30_000, idle: 60_000, total: 0 },
     retry: {
       attempts: 1,
@@ -258,6 +261,16 @@ const faults: [name: string, input: unknown, expected: string][] = [
     'a target that is there twice',
     withUpstream({ targets: ['http://a', { url: 'http://A:80/' }] }),
     "options.upstreams.users.targets[1]: found 'http://A:80/', expected a URL that no other target of the upstream has"
+  ],
+  [
+    'a backup with a priority',
+    withUpstream({ targets: [{ url: 'http://a', backup: true, priority: 1 }] }),
+    'options.upstreams.users.targets[0].priority: found priority beside backup, expected one of them'
+  ],
+  [
+    'a slow start that never ends',
+    withUpstream({ slowStart: { window: '1s', aggression: 0 } }),
+    'options.upstreams.users.slowStart.aggression: found 0, expected a number, more than 0'
   ],
   [
     'an unknown failure to retry on',

@@ -1,18 +1,28 @@
 import { DuplicateTargetError } from '../errors.ts'
-import type { BalancerObserver } from './observer.ts'
-import { checkWeight, Target, type TargetOptions } from './target.ts'
-import { TargetGroup } from './target-group.ts'
+import { Levels } from './levels.ts'
+import type { BalancerObserver, LevelState } from './observer.ts'
+import { SlowStart, type SlowStartOptions } from './slow-start.ts'
+import { checkTarget, checkWeight, Target, type TargetOptions } from './target.ts'
+import type { GroupOwner } from './target-group.ts'
 import { trimTargetUrl } from './target-url.ts'
 import { NO_CONTEXT, NO_NEEDS, type Outcome, type PickContext, type Strategy, type StrategyNeeds } from './types.ts'
 
 /** What a balancer is made of. */
 export interface BalancerSetup {
-  /** Makes an instance of the upstream's strategy; called once for the primaries and once for the backups. */
+  /** Makes an instance of the upstream's strategy; called once for each priority, and once for the backups. */
   createStrategy(): Strategy
   targets: readonly (string | TargetOptions)[]
   /** A monotonic clock, in milliseconds. */
   now(): number
+  /** A number from 0 up to, not including, 1. */
+  random(): number
+  /** How targets take up their work that join at run time, or return. @default at once */
+  slowStart?: SlowStartOptions | undefined
+  /** Share of fit targets below which unhealthy and ejected ones are picked as well; 0 = never. @default 0.5 */
+  panicThreshold?: number | undefined
 }
+
+const PANIC_THRESHOLD = 0.5
 
 /**
  * The live object of one upstream: its targets, their state, and the strategy that chooses among them.
@@ -27,23 +37,35 @@ export class Balancer {
   /** What the strategy asks of whoever sends the requests. */
   readonly needs: StrategyNeeds
   readonly #now: () => number
-  readonly #primaries: Strategy
-  readonly #backups: Strategy
   readonly #observers: BalancerObserver[] = []
-  readonly #primaryGroup = new TargetGroup(this.#observers)
-  readonly #backupGroup = new TargetGroup(this.#observers)
+  readonly #levels: Levels
+  readonly #slowStart: SlowStart
   #targets: readonly Target[] = []
   /** The only target, if there is exactly one: it is used whatever its failures, for there is no better choice. */
   #single: Target | undefined = undefined
 
   /** @throws InvalidStrategyError, InvalidTargetError, DuplicateTargetError */
-  constructor(name: string, { createStrategy, targets, now }: BalancerSetup) {
+  constructor(name: string, { createStrategy, targets, now, random, slowStart = {}, panicThreshold }: BalancerSetup) {
     this.name = name
     this.#now = now
-    this.#primaries = createStrategy()
-    this.#backups = createStrategy()
-    this.needs = this.#primaries.needs ?? NO_NEEDS
-    for (const target of targets) this.add(target)
+    this.#slowStart = new SlowStart(slowStart, now, (target) => this.#onRamp(target))
+    const owner: GroupOwner = {
+      onReturn: (target) => this.#slowStart.begin(target),
+      onLeave: (target) => this.#slowStart.end(target),
+      assess: () => this.#levels.assess(),
+      announce: () => this.#levels.announce()
+    }
+    this.#levels = new Levels({
+      createStrategy,
+      observers: this.#observers,
+      owner,
+      now,
+      random,
+      panicThreshold: panicThreshold ?? PANIC_THRESHOLD
+    })
+    this.needs = this.#levels.backups.strategy.needs ?? NO_NEEDS
+    for (const target of targets) this.#join(target)
+    this.#levels.assess()
   }
 
   /** The targets in the order they were added; a new array after each change. */
@@ -51,20 +73,26 @@ export class Balancer {
     return this.#targets
   }
 
+  /** The priorities, the first one first, and the backups at the end. */
+  get levels(): readonly LevelState[] {
+    return this.#levels.all
+  }
+
   /** Has an observer told of what happens from now on. */
   observe(observer: BalancerObserver): void {
     this.#observers.push(observer)
   }
 
-  /** @throws InvalidTargetError, DuplicateTargetError */
-  add(options: string | TargetOptions): Target {
-    const whole = typeof options === 'string' ? { url: options } : options
-    const target = new Target(whole, whole.backup === true ? this.#backupGroup : this.#primaryGroup)
-    if (this.find(target.url) !== undefined) throw new DuplicateTargetError(target.url, this.name)
-
-    this.#strategyOf(target).add(target)
-    this.#replaceTargets([...this.#targets, target])
+  /**
+   * Has a target join, at the end of the list. It starts slowly where the upstream has a slow start, unless told otherwise.
+   * @throws InvalidTargetError, DuplicateTargetError
+   */
+  add(options: string | TargetOptions, { slowStart = true }: { readonly slowStart?: boolean } = {}): Target {
+    const target = this.#join(options)
+    if (slowStart && !target.isObstructed) this.#slowStart.begin(target)
+    this.#levels.assess()
     for (const observer of this.#observers) observer.onAdd?.(target)
+    this.#levels.announce()
     return target
   }
 
@@ -73,11 +101,16 @@ export class Balancer {
     const target = this.find(url)
     if (target === undefined) return false
 
+    const level = this.#levels.of(target)
+    this.#slowStart.end(target)
     target.removed = true
     target.group.inFlight -= target.inFlight
-    this.#strategyOf(target).remove(target)
+    level.targets.delete(target)
+    level.strategy.remove(target)
     this.#replaceTargets(this.#targets.filter((other) => other !== target))
+    this.#levels.assess()
     for (const observer of this.#observers) observer.onRemove?.(target)
+    this.#levels.announce()
     return true
   }
 
@@ -134,7 +167,9 @@ export class Balancer {
     const single = this.#single
     if (single !== undefined && !single.draining) return single.isOpen(context) ? single : undefined
 
-    const target = this.#primaries.get(context) ?? this.#backups.get(context)
+    if (this.#levels.staleAt !== Number.POSITIVE_INFINITY && this.#now() > this.#levels.staleAt) this.#reassess()
+    if (this.#slowStart.isUnderWay) this.#slowStart.advance()
+    const target = this.#levels.get(context, this.#slowStart.isUnderWay)
     if (target !== undefined && target.fails > 0) this.#beginWindow(target)
     return target
   }
@@ -181,12 +216,17 @@ export class Balancer {
     target.checked = this.#now()
     target.accessed = target.checked
     target.group.changes++
+    if (target.fails === target.maxFails) this.#reassess()
   }
 
   #forgive(target: Target): void {
     if (target.fails === 0) return
+    const wasOut = target.maxFails > 0 && target.fails >= target.maxFails
     target.fails = 0
     target.group.changes++
+    if (!wasOut) return
+    if (!target.isObstructed) this.#slowStart.begin(target)
+    this.#reassess()
   }
 
   /** Moving `checked` shuts the door behind a probe: until it ends, no other attempt reaches a failed target. */
@@ -195,6 +235,30 @@ export class Balancer {
     if (now - target.checked <= target.failTimeout) return
     target.checked = now
     target.group.changes++
+    if (target.maxFails > 0 && target.fails >= target.maxFails) this.#reassess()
+  }
+
+  #reassess(): void {
+    this.#levels.assess()
+    this.#levels.announce()
+  }
+
+  #join(options: string | TargetOptions): Target {
+    const whole = typeof options === 'string' ? { url: options } : options
+    checkTarget(whole)
+    if (this.find(whole.url) !== undefined) throw new DuplicateTargetError(trimTargetUrl(whole.url), this.name)
+    const { backup = false, priority = 0 } = whole
+    const level = this.#levels.of({ backup, priority })
+    const target = new Target(whole, level.group)
+    level.targets.add(target)
+    level.strategy.add(target)
+    this.#replaceTargets([...this.#targets, target])
+    return target
+  }
+
+  #onRamp(target: Target): void {
+    target.group.changes++
+    if (!target.removed) this.#strategyOf(target).ramp?.(target)
   }
 
   #setDraining(url: string, draining: boolean): boolean {
@@ -204,7 +268,7 @@ export class Balancer {
   }
 
   #strategyOf(target: Target): Strategy {
-    return target.backup ? this.#backups : this.#primaries
+    return this.#levels.of(target).strategy
   }
 
   #replaceTargets(targets: readonly Target[]): void {

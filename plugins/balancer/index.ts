@@ -5,9 +5,10 @@ import { BalancerRegistry, type UpstreamOptions } from './registry.ts'
 import type { StrategyFactory } from './types.ts'
 
 export { Balancer } from './balancer.ts'
-export type { BalancerObserver, Obstacle, TargetChange } from './observer.ts'
+export type { BalancerObserver, LevelState, Obstacle, TargetChange } from './observer.ts'
 export { BalancerRegistry, type StrategyChoice, StrategyRegistry, type UpstreamOptions } from './registry.ts'
-export { Target, type TargetOptions } from './target.ts'
+export type { SlowStartOptions } from './slow-start.ts'
+export { FULL_RAMP, Target, type TargetOptions } from './target.ts'
 export type { TargetAddress } from './target-url.ts'
 export type {
   Affinity,

@@ -8,7 +8,23 @@ import type { Outcome } from './types.ts'
 export type Obstacle = 'down' | 'unhealthy' | 'ejected' | 'open'
 
 /** What has changed about a target. */
-export type TargetChange = Obstacle | 'draining' | 'weight'
+export type TargetChange = Obstacle | 'draining' | 'weight' | 'slow-start'
+
+/** The targets of one priority, or the backups, as a whole. */
+export interface LevelState {
+  readonly priority: number
+  readonly backup: boolean
+  /** Targets that could be used if they were healthy: neither down nor draining, and of some weight. */
+  readonly inService: number
+  /** Of these, those without any obstacle. */
+  readonly fit: number
+  /** Percent of all traffic that the level can take, with one target of seven and a bit to spare. */
+  readonly health: number
+  /** Percent of all traffic that goes here; 0 for backups, which get what nobody else can take. */
+  readonly load: number
+  /** So few are fit that unhealthy and ejected targets are picked as well. */
+  readonly panic: boolean
+}
 
 /** Told what happens to the targets of a balancer. Nothing here may throw. */
 export interface BalancerObserver {
@@ -16,6 +32,8 @@ export interface BalancerObserver {
   onRemove?(target: Target): void
   /** Something about the target is other than before. */
   onChange?(target: Target, change: TargetChange): void
+  /** A level has begun to panic, or is past it. */
+  onPanic?(level: LevelState): void
   /** An attempt ended. Of a removed target there is no more news. */
   onOutcome?(target: Target, outcome: Outcome): void
 }

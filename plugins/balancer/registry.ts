@@ -6,6 +6,7 @@ import {
   UnknownUpstreamError
 } from '../errors.ts'
 import { Balancer } from './balancer.ts'
+import type { SlowStartOptions } from './slow-start.ts'
 import { builtInStrategies } from './strategies/index.ts'
 import type { TargetOptions } from './target.ts'
 import type { Strategy, StrategyDeps, StrategyFactory, StrategyOptions } from './types.ts'
@@ -22,6 +23,10 @@ export interface UpstreamOptions {
   readonly strategy?: StrategyChoice | undefined
   /** Targets, or just their URLs. @default [] */
   readonly targets?: readonly (string | TargetOptions)[] | undefined
+  /** How targets take up their work that join at run time, or return. @default at once */
+  readonly slowStart?: SlowStartOptions | undefined
+  /** Share of fit targets below which unhealthy and ejected ones are picked as well; 0 = never. @default 0.5 */
+  readonly panicThreshold?: number | undefined
 }
 
 const DEFAULT_STRATEGY = 'round-robin'
@@ -78,15 +83,17 @@ export class BalancerRegistry {
   }
 
   /** @throws DuplicateUpstreamError, UnknownStrategyError, InvalidStrategyError, InvalidTargetError, DuplicateTargetError */
-  add(name: string, { strategy, targets = [] }: UpstreamOptions): Balancer {
+  add(name: string, { strategy, targets = [], slowStart, panicThreshold }: UpstreamOptions): Balancer {
     if (this.#balancers.has(name)) throw new DuplicateUpstreamError(name)
 
     const deps: StrategyDeps = {
       ...this.#deps,
       upstream: name,
-      create: (choice) => createStrategy(this.strategies, choice, deps)
+      create: (choice) => create(this.strategies, choice, deps)
     }
-    const balancer = new Balancer(name, { createStrategy: () => deps.create(strategy), targets, now: this.#deps.now })
+    const { now, random } = this.#deps
+    const createStrategy = () => deps.create(strategy)
+    const balancer = new Balancer(name, { createStrategy, targets, now, random, slowStart, panicThreshold })
     this.#balancers.set(name, balancer)
     return balancer
   }
@@ -99,7 +106,7 @@ export class BalancerRegistry {
   }
 }
 
-function createStrategy(strategies: StrategyRegistry, choice: unknown, deps: StrategyDeps): Strategy {
+function create(strategies: StrategyRegistry, choice: unknown, deps: StrategyDeps): Strategy {
   const { name, options } = readChoice(choice)
   const strategy = strategies.get(name).create(options, deps)
   for (const method of ['add', 'remove', 'get'] as const) {

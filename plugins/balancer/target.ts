@@ -1,6 +1,7 @@
 import { InvalidTargetError } from '../errors.ts'
+import { drawByKey } from './hashing/key-lot.ts'
 import type { Obstacle } from './observer.ts'
-import { TargetGroup } from './target-group.ts'
+import { OBSTACLES, TargetGroup } from './target-group.ts'
 import { parseTargetUrl, type TargetAddress, trimTargetUrl } from './target-url.ts'
 import type { PickContext } from './types.ts'
 
@@ -10,8 +11,10 @@ export interface TargetOptions {
   url: string
   /** Share of the traffic, an integer from 0 to 65535; 0 means never picked. @default 1 */
   weight?: number | undefined
-  /** Picked only when no primary is available. @default false */
+  /** Picked only when no target of any priority is available. @default false */
   backup?: boolean | undefined
+  /** Used as far as lower numbers cannot take the traffic, from 0 to 127. Backups have none. @default 0 */
+  priority?: number | undefined
   /** Never picked, but keeps its place in a hash ring. @default false */
   down?: boolean | undefined
   /** Most attempts in flight at once; 0 means any number. @default 0 */
@@ -24,18 +27,22 @@ export interface TargetOptions {
 
 /** A weight is also a number of ring points (160 each) and part of products; this keeps both in bounds. */
 const MAX_WEIGHT = 65_535
+const MAX_PRIORITY = 127
 
 const DEFAULTS = {
   weight: 1,
   backup: false,
+  priority: 0,
   down: false,
   maxConnections: 0,
   maxFails: 1,
   failTimeout: 10_000
 } as const satisfies Omit<Required<TargetOptions>, 'url'>
 
-/** Each obstacle is a bit, so that one comparison tells whether there is any. */
-const OBSTACLES: Readonly<Record<Obstacle, number>> = { down: 1, unhealthy: 2, ejected: 4, open: 8 }
+/** `Target.ramp` of a target that has its whole weight. */
+export const FULL_RAMP = 256
+/** What sets the draw of slow start apart from others by the same key. */
+const SLOW_START = 0x510575a7
 
 /** One backend: its address, its limits and its state. Made by `Balancer.add`. */
 export class Target implements TargetAddress {
@@ -47,13 +54,12 @@ export class Target implements TargetAddress {
   readonly socketPath: string | undefined
   readonly authority: string
   readonly backup: boolean
+  readonly priority: number
   readonly maxConnections: number
   readonly maxFails: number
   readonly failTimeout: number
   readonly group: TargetGroup
 
-  /** Changed by `Balancer.setWeight`. */
-  weight: number
   /** Attempts begun and not yet ended. */
   inFlight = 0
   /** Failures in the current window. */
@@ -65,12 +71,17 @@ export class Target implements TargetAddress {
   /** Set once the target has left its balancer. */
   removed = false
 
+  /** The weight in force times 256: less than `weight` says during slow start. */
+  share: number
+
+  #weight: number
   #obstacles = 0
   #draining = false
+  #ramp = FULL_RAMP
 
   /** @throws InvalidTargetError */
   constructor(options: TargetOptions, group: TargetGroup = new TargetGroup()) {
-    check(options)
+    checkTarget(options)
     this.group = group
     this.url = trimTargetUrl(options.url)
     const address = parseTargetUrl(this.url)
@@ -79,12 +90,34 @@ export class Target implements TargetAddress {
     this.port = address.port
     this.socketPath = address.socketPath
     this.authority = address.authority
-    this.weight = options.weight ?? DEFAULTS.weight
+    this.#weight = options.weight ?? DEFAULTS.weight
+    this.share = this.#weight * FULL_RAMP
     this.backup = options.backup ?? DEFAULTS.backup
+    this.priority = options.priority ?? DEFAULTS.priority
     if (options.down ?? DEFAULTS.down) this.#obstacles = OBSTACLES.down
     this.maxConnections = options.maxConnections ?? DEFAULTS.maxConnections
     this.maxFails = options.maxFails ?? DEFAULTS.maxFails
     this.failTimeout = options.failTimeout ?? DEFAULTS.failTimeout
+  }
+
+  /** Set by `Balancer.setWeight`, which tells the strategy. */
+  get weight(): number {
+    return this.#weight
+  }
+
+  set weight(weight: number) {
+    this.#weight = weight
+    this.share = weight * this.#ramp
+  }
+
+  /** How much of the weight slow start leaves in force, in parts of 256. */
+  get ramp(): number {
+    return this.#ramp
+  }
+
+  set ramp(ramp: number) {
+    this.#ramp = ramp
+    this.share = this.#weight * ramp
   }
 
   get down(): boolean {
@@ -100,10 +133,17 @@ export class Target implements TargetAddress {
     return (this.#obstacles & OBSTACLES[obstacle]) !== 0
   }
 
+  /** Whether any obstacle keeps the target from being picked, unless there is a panic. */
+  get isObstructed(): boolean {
+    return this.#obstacles !== 0
+  }
+
   /** Puts an obstacle in the way of the target, or takes it away. False when nothing has changed. */
   set(obstacle: Obstacle, present: boolean): boolean {
     if (this.has(obstacle) === present) return false
+    const before = this.#obstacles
     this.#obstacles ^= OBSTACLES[obstacle]
+    if (before === 0 || this.#obstacles === 0) this.group.turn(this, this.#obstacles === 0)
     this.group.report(this, obstacle)
     return true
   }
@@ -126,7 +166,7 @@ export class Target implements TargetAddress {
 
   /** Whether the target may be picked now. The clock is read only when there are failures to judge. */
   isAvailable(context: PickContext, now: () => number): boolean {
-    return this.isOpen(context) && !this.hasFailed(now)
+    return this.isOpen(context) && !this.hasFailed(now) && (this.#ramp === FULL_RAMP || this.#takesKey(context))
   }
 
   /** Whether the target may be picked for a client that it has served before: `draining` is no obstacle. */
@@ -140,13 +180,19 @@ export class Target implements TargetAddress {
   }
 
   #isOpenAgain({ tried }: PickContext): boolean {
-    if (this.#obstacles !== 0 || this.weight === 0 || this.full) return false
+    if ((this.#obstacles & this.group.heeded) !== 0 || this.#weight === 0 || this.full) return false
     return tried === undefined || !tried.includes(this)
+  }
+
+  /** In slow start, a target takes part of its keys, and more of them as time goes by. Without keys its share is less. */
+  #takesKey({ key }: PickContext): boolean {
+    if (key === undefined || key === '' || this.group.ignoresRamps) return true
+    return drawByKey(key, SLOW_START) % FULL_RAMP < this.#ramp
   }
 
   /** Whether only `maxConnections` forbids the target for now. */
   isFull({ tried }: PickContext): boolean {
-    if (this.#obstacles !== 0 || this.#draining || this.weight === 0 || !this.full) return false
+    if ((this.#obstacles & this.group.heeded) !== 0 || this.#draining || this.#weight === 0 || !this.full) return false
     return tried === undefined || !tried.includes(this)
   }
 
@@ -162,11 +208,15 @@ export function checkWeight(url: string, weight: number): void {
   if (fault !== undefined) throw new InvalidTargetError(url, fault)
 }
 
-function check(options: TargetOptions): void {
+/** @throws InvalidTargetError */
+export function checkTarget(options: TargetOptions): void {
   if (typeof options?.url !== 'string') throw new InvalidTargetError(String(options?.url), 'the url must be a string')
   for (const [name, value] of Object.entries(options)) {
     const fault = value === undefined ? undefined : faultOf(name, value)
     if (fault !== undefined) throw new InvalidTargetError(options.url, fault)
+  }
+  if (options.backup === true && (options.priority ?? 0) !== 0) {
+    throw new InvalidTargetError(options.url, 'a backup has no priority')
   }
 }
 
@@ -176,6 +226,8 @@ function faultOf(name: string, value: unknown): string | undefined {
       return undefined
     case 'weight':
       return isInteger(value, MAX_WEIGHT) ? undefined : `weight must be an integer from 0 to ${MAX_WEIGHT}`
+    case 'priority':
+      return isInteger(value, MAX_PRIORITY) ? undefined : `priority must be an integer from 0 to ${MAX_PRIORITY}`
     case 'backup':
     case 'down':
       return typeof value === 'boolean' ? undefined : `${name} must be true or false`

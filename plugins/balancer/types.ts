@@ -74,6 +74,10 @@ export interface Strategy {
    * @param previous the weight it had
    */
   reweigh?(target: Target, previous: number): void
+  /** `target.share` has changed, by slow start; for strategies that keep it sorted. Tables are better left alone. */
+  ramp?(target: Target): void
+  /** The target that the client of `context.token` is known to belong to, where it may be picked. */
+  recall?(context: PickContext): Target | undefined
   /** Picks among the targets that `isAvailable`; undefined when there is none. Synchronous; must not throw. */
   get(context: PickContext): Target | undefined
   /** An attempt at a target of the group begins; `target.inFlight` counts it already. */

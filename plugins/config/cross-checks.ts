@@ -34,6 +34,11 @@ function checkUpstream(upstream: Tree, path: FaultPath): Fault[] {
     'a URL that no other target of the upstream has',
     identity
   )
+  for (const [index, target] of items(upstream.targets).entries()) {
+    const { backup, priority } = tree(target)
+    if (backup !== true || priority === undefined || priority === 0) continue
+    faults.push(value([...path, 'targets', index, 'priority'], 'found priority beside backup, expected one of them'))
+  }
   for (const [given, needed] of [
     ['cert', 'key'],
     ['key', 'cert']

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { count, duration, flag, leaf, list, mapping, share, size, TOKEN, text, types } from './values.ts'
+import { count, duration, flag, leaf, list, mapping, positive, share, size, TOKEN, text, types } from './values.ts'
 
 /** What the hash strategies hash. Header names are in lower case. */
 export type HashKey = { from: 'ip' | 'path' | 'url' } | { from: 'header' | 'cookie' | 'query'; name: string }
@@ -20,6 +20,9 @@ const fullTarget = mapping(
     ),
     weight: count().prefault(1).describe('Share of the traffic, relative to the other targets.'),
     backup: flag().prefault(false).describe('Used only when no other target is available.'),
+    priority: count()
+      .prefault(0)
+      .describe('From 0 to 127; used as far as targets of lower numbers cannot take the traffic. Not for backups.'),
     down: flag().prefault(false).describe('Out of service; consistent hashing keeps its place.'),
     maxConnections: count().prefault(0).describe('Most exchanges at the same time; 0 = no limit.'),
     maxFails: count().prefault(1).describe('Failures within `failTimeout` that take it out of service; 0 = never.'),
@@ -90,6 +93,16 @@ const hedge = mapping({
   quantile: share().prefault(0.95).describe('Share of the responses that come sooner than the second attempt is made.')
 })
 
+const slowStart = mapping({
+  window: duration()
+    .prefault(0)
+    .describe('Until a target that joins at run time, or returns, has its whole weight; 0 = at once.'),
+  aggression: positive()
+    .prefault(1)
+    .describe('1 = the weight grows evenly; more = most of it sooner; less = most of it later.'),
+  minWeight: share().prefault(0.1).describe('Share of its weight that it has from the beginning.')
+})
+
 const tls = mapping({
   verify: flag().prefault(true).describe("Whether the target's certificate must be valid."),
   ca: text('PEM text, or the path of a PEM file')
@@ -108,6 +121,10 @@ export const upstream = mapping({
   strategy: strategy.prefault('round-robin').describe('The balancing algorithm.'),
   hashKey: hashKey().optional().describe('What the hash strategies hash.'),
   targets: list(target).prefault([]).describe('The backends.'),
+  slowStart: slowStart.prefault({}).describe('How targets take up their work.'),
+  panicThreshold: share()
+    .prefault(0.5)
+    .describe('Share of fit targets below which unhealthy and ejected ones are used as well; 0 = never.'),
   timeouts: timeouts.prefault({}).describe('How long an exchange may take.'),
   retry: retry.prefault({}).describe('When a failed attempt is followed by another.'),
   queue: queue.prefault({}).describe('Where requests wait for a target to have room.'),

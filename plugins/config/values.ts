@@ -88,6 +88,15 @@ export function share() {
   })
 }
 
+/** A number that may have a fraction, but not 0. */
+export function positive() {
+  return leaf<number, number>({
+    type: 'number',
+    expected: 'a number, more than 0',
+    parse: (value) => (typeof value === 'number' && value > 0 && Number.isFinite(value) ? value : undefined)
+  })
+}
+
 /** A whole number, also a negative one. */
 export function integer() {
   return leaf<number, number>({

@@ -1,11 +1,14 @@
 import type { Target } from '../target.ts'
 import { hostOf } from '../target-url.ts'
 import type { PickContext } from '../types.ts'
+import { finalize } from './key-lot.ts'
 import type { Uint64 } from './uint64.ts'
 import { Xxh64 } from './xxh64.ts'
 
 /** More than the rounding of logarithm and exponential together. */
 const EPSILON = 1e-12
+/** The largest number below 1. */
+const BELOW_ONE = 1 - 2 ** -53
 
 /**
  * Highest random weight: each key gives each target a score, and the available target with the highest wins. Whatever
@@ -57,10 +60,10 @@ export class RendezvousScores {
       if (target === undefined) continue
       const low = finalize(key.low ^ (this.#seeds[index * 2 + 1] ?? 0))
       const high = finalize((key.high ^ (this.#seeds[index * 2] ?? 0)) + low)
-      // 52 bits and a half: exact in a double, and so never 0 nor 1, of which the logarithm would be of no use.
-      const uniform = ((high >>> 0) * 2 ** 20 + (low >>> 12) + 0.5) / 2 ** 52
+      // Never 0, of which the logarithm would be of no use; one hash in 2^53 is rounded to 1.
+      const uniform = ((high >>> 0) + ((low >>> 0) + 0.5) / 2 ** 32) / 2 ** 32
       if (uniform <= least) continue
-      const score = -target.weight / Math.log(uniform)
+      const score = -target.weight / Math.log(Math.min(uniform, BELOW_ONE))
       if (score > highest && target.isAvailable(context, this.#now)) {
         best = target
         highest = score
@@ -69,13 +72,4 @@ export class RendezvousScores {
     }
     return best
   }
-}
-
-/** The finalizer of MurmurHash3: every bit of the input flips each bit of the output with a chance of one half. */
-function finalize(word: number): number {
-  let mixed = word ^ (word >>> 16)
-  mixed = Math.imul(mixed, 0x85ebca6b)
-  mixed ^= mixed >>> 13
-  mixed = Math.imul(mixed, 0xc2b2ae35)
-  return mixed ^ (mixed >>> 16)
 }

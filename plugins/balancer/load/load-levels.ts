@@ -11,7 +11,7 @@ interface Seat {
 
 /**
  * Targets sorted by load, so that one of the least loaded can be drawn without looking at all of them. There is a row for
- * each weight, in it a level for each number of attempts in flight; an attempt moves its target up a level, or down.
+ * each share, in it a level for each number of attempts in flight; an attempt moves its target up a level, or down.
  */
 export class LoadLevels {
   readonly #rows: Row[] = []
@@ -23,7 +23,7 @@ export class LoadLevels {
   }
 
   add(target: Target): void {
-    const seat = { target, row: this.#join(target.weight), level: -1, place: -1 }
+    const seat = { target, row: this.#join(target.share), level: -1, place: -1 }
     this.#seats.set(target, seat)
     seat.row.insert(seat, target.inFlight)
   }
@@ -36,14 +36,14 @@ export class LoadLevels {
     this.#seats.delete(target)
   }
 
-  /** The weight of the target has changed. */
+  /** The share of the target has changed. */
   reweigh(target: Target): void {
     const seat = this.#seats.get(target)
     if (seat === undefined) return
     const isOut = seat.level < 0
     this.takeOut(target)
     this.#leave(seat.row)
-    seat.row = this.#join(target.weight)
+    seat.row = this.#join(target.share)
     if (!isOut) seat.row.insert(seat, target.inFlight)
   }
 
@@ -91,11 +91,11 @@ export class LoadLevels {
     return undefined
   }
 
-  /** The row of a weight, which is to have one seat more. */
-  #join(weight: number): Row {
-    let row = this.#rows.find((other) => other.weight === weight)
+  /** The row of a share, which is to have one seat more. */
+  #join(share: number): Row {
+    let row = this.#rows.find((other) => other.share === share)
     if (row === undefined) {
-      row = new Row(weight)
+      row = new Row(share)
       this.#rows.push(row)
     }
     row.members++
@@ -108,9 +108,9 @@ export class LoadLevels {
   }
 }
 
-/** Seats of one weight. */
+/** Seats of one share. */
 class Row {
-  readonly weight: number
+  readonly share: number
   /** Seats that belong here. */
   members = 0
   /** Seats that take part. */
@@ -118,8 +118,8 @@ class Row {
   readonly #levels: Seat[][] = []
   #lowest = 0
 
-  constructor(weight: number) {
-    this.weight = weight
+  constructor(share: number) {
+    this.share = share
   }
 
   /** The seats with the least load. */
@@ -129,7 +129,7 @@ class Row {
 
   /** Negative when the least load for its weight, the attempt to come included, is below that of the other row. */
   compare(other: Row): number {
-    return (this.#lowest + 1) * other.weight - (other.#lowest + 1) * this.weight
+    return (this.#lowest + 1) * other.share - (other.#lowest + 1) * this.share
   }
 
   insert(seat: Seat, level: number): void {

@@ -21,10 +21,10 @@ export const boundedConsistentHash: StrategyFactory = {
 
 class BoundedHashRing extends HashRing {
   readonly #factor: number
-  /** Attempts in flight that a unit of weight may have; infinite once all targets have turned out to be at their bound. */
+  /** Attempts in flight that a unit of share may have; infinite once all targets have turned out to be at their bound. */
   #bound = Number.POSITIVE_INFINITY
-  /** Weight of the available targets, and the number of changes as of which it holds. */
-  #weight = 0
+  /** Shares of the available targets together, and the number of changes as of which it holds. */
+  #share = 0
   #asOf = -1
 
   constructor(now: () => number, factor: number) {
@@ -51,7 +51,7 @@ class BoundedHashRing extends HashRing {
     const group = this.turns.peers[0]?.target.group
     if (group === undefined) return undefined
     if (group.changes !== this.#asOf) this.#weigh(group.changes)
-    this.#bound = (this.#factor * (group.inFlight + 1)) / this.#weight
+    this.#bound = (this.#factor * (group.inFlight + 1)) / this.#share
     const target = super.getByKey(key, context)
     if (target !== undefined) return target
     // Those that have room were tried before, or have failed while this was going on.
@@ -60,14 +60,14 @@ class BoundedHashRing extends HashRing {
   }
 
   protected override accepts(target: Target, context: PickContext): boolean {
-    return target.inFlight < Math.ceil(this.#bound * target.weight) && super.accepts(target, context)
+    return target.inFlight < Math.ceil(this.#bound * target.share) && super.accepts(target, context)
   }
 
   #weigh(changes: number): void {
-    this.#weight = 0
+    this.#share = 0
     this.#asOf = changes
     for (const { target } of this.turns.peers) {
-      if (target.isAvailable(NO_CONTEXT, this.now)) this.#weight += target.weight
+      if (target.isAvailable(NO_CONTEXT, this.now)) this.#share += target.share
       // It comes back by the passing of time, which is no change that is counted.
       if (target.hasFailed(this.now)) this.#asOf = -1
     }

@@ -49,6 +49,10 @@ class LeastConnections implements Strategy {
     this.#levels.reweigh(target)
   }
 
+  ramp(target: Target): void {
+    this.#levels.reweigh(target)
+  }
+
   begin(target: Target): void {
     this.#levels.move(target)
   }
@@ -82,9 +86,9 @@ class LeastConnections implements Strategy {
     let tied = 1
     for (const target of this.#targets) {
       if (!target.isAvailable(context, this.#deps.now)) continue
-      // (inFlight + 1) / weight, multiplied out: exact, and free of division.
+      // (inFlight + 1) / share, multiplied out: exact, and free of division.
       const difference =
-        best === undefined ? -1 : (target.inFlight + 1) * best.weight - (best.inFlight + 1) * target.weight
+        best === undefined ? -1 : (target.inFlight + 1) * best.share - (best.inFlight + 1) * target.share
       if (difference < 0) {
         best = target
         tied = 1

@@ -52,8 +52,8 @@ class LeastResponseTime implements Strategy {
     for (let index = 0; index < this.#targets.length; index++) {
       const target = this.#targets[index]
       if (target === undefined) continue
-      const { inFlight, weight } = target
-      const cost = ((this.#averages[index]?.expect(inFlight, now) ?? 0) * (inFlight + 1)) / weight
+      const { inFlight, share } = target
+      const cost = ((this.#averages[index]?.expect(inFlight, now) ?? 0) * (inFlight + 1)) / share
       if (cost > least || !target.isAvailable(context, this.#deps.now)) continue
       if (cost < least) tied = 0
       least = cost

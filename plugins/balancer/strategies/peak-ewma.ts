@@ -70,7 +70,7 @@ class PeakEwma implements Strategy {
 
   #costOf(target: Target, now: number): number {
     const average = this.#averages.get(target)?.read(now) ?? 0
-    const { inFlight, weight } = target
-    return (average === 0 && inFlight > 0 ? PENALTY + inFlight : average * (inFlight + 1)) / weight
+    const { inFlight, share } = target
+    return (average === 0 && inFlight > 0 ? PENALTY + inFlight : average * (inFlight + 1)) / share
   }
 }

@@ -65,9 +65,17 @@ class Sticky implements Strategy {
   }
 
   get(context: PickContext): Target | undefined {
+    return this.recall(context) ?? this.#inner.get(context)
+  }
+
+  recall(context: PickContext): Target | undefined {
     const { token } = context
     const target = token === undefined ? undefined : this.#tokens.read(token)
-    return target?.isAvailableAgain(context, this.#now) ? target : this.#inner.get(context)
+    return target?.isAvailableAgain(context, this.#now) ? target : undefined
+  }
+
+  ramp(target: Target): void {
+    this.#inner.ramp?.(target)
   }
 
   begin(target: Target): void {

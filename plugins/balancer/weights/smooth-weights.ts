@@ -1,5 +1,5 @@
 import { compareLoad } from '../load/compare-load.ts'
-import type { Target } from '../target.ts'
+import { FULL_RAMP, type Target } from '../target.ts'
 import type { Outcome, PickContext, Strategy } from '../types.ts'
 import { SmoothCycle } from './smooth-cycle.ts'
 
@@ -97,9 +97,10 @@ export class SmoothWeights implements Strategy {
         continue
       }
       if (leader !== undefined && compareLoad(peer.target, leader) !== 0) continue
-      peer.current += peer.effective
-      total += peer.effective
-      if (peer.effective < peer.target.weight) {
+      const gain = (peer.effective * peer.target.ramp) / FULL_RAMP
+      peer.current += gain
+      total += gain
+      if (gain < peer.target.weight) {
         this.#isRegular = false
         recover(peer)
       }

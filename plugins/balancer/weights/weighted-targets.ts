@@ -1,4 +1,4 @@
-import type { Target } from '../target.ts'
+import { FULL_RAMP, type Target } from '../target.ts'
 import type { PickContext, StrategyDeps } from '../types.ts'
 
 /** Targets of which one can be drawn by lot, with a chance in proportion to its weight. */
@@ -57,7 +57,14 @@ export class WeightedTargets {
     let ticket = Math.floor(this.#deps.random() * (this.totalWeight - gap))
     if (gap > 0 && ticket >= (this.#ends[except] ?? 0) - gap) ticket += gap
     const index = this.find(ticket)
-    return this.#targets[index]?.isAvailable(context, this.#deps.now) ? index : this.#drawAvailable(context, except)
+    const target = this.#targets[index]
+    const isTaken = target?.isAvailable(context, this.#deps.now) && this.#isReady(target)
+    return isTaken ? index : this.#drawAvailable(context, except)
+  }
+
+  /** In slow start, a target takes only part of what falls to it. */
+  #isReady({ ramp }: Target): boolean {
+    return ramp === FULL_RAMP || this.#deps.random() * FULL_RAMP < ramp
   }
 
   /** Reading an array at -1 is slow. */
@@ -78,14 +85,14 @@ export class WeightedTargets {
   #drawAvailable(context: PickContext, except: number): number {
     let available = 0
     for (const target of this.#targets) {
-      if (target.isAvailable(context, this.#deps.now)) available += target.weight
+      if (target.isAvailable(context, this.#deps.now)) available += target.share
     }
     // The one at `except` is available, and counted: it has just been drawn.
-    let ticket = Math.floor(this.#deps.random() * (available - this.#weightAt(except)))
+    let ticket = Math.floor(this.#deps.random() * (available - (except < 0 ? 0 : (this.#targets[except]?.share ?? 0))))
     for (let index = 0; index < this.#targets.length; index++) {
       const target = this.#targets[index]
       if (index === except || !target?.isAvailable(context, this.#deps.now)) continue
-      ticket -= target.weight
+      ticket -= target.share
       if (ticket < 0) return index
     }
     return -1

@@ -1,0 +1,189 @@
+import { drawByKey } from './hashing/key-lot.ts'
+import type { BalancerObserver, LevelState } from './observer.ts'
+import { healthOf, loadByHealth, loadBySize } from './priority-load.ts'
+import type { Target } from './target.ts'
+import { type GroupOwner, TargetGroup } from './target-group.ts'
+import type { PickContext, Strategy } from './types.ts'
+
+/** What sets the draw of a priority apart from others by the same key. */
+const PRIORITY = 0x9107175e
+
+/** Targets that one strategy chooses among: those of one priority, or the backups. */
+export class Level implements LevelState {
+  readonly priority: number
+  readonly backup: boolean
+  readonly strategy: Strategy
+  readonly group: TargetGroup
+  readonly targets = new Set<Target>()
+  load = 0
+  health = 0
+  /** Targets with a weight, whatever their state. */
+  size = 0
+  /** Of these, those that whoever runs them has neither taken down nor drains. */
+  inService = 0
+  fit = 0
+  /** When a target that has failed may be tried again, which is a change that nobody reports. */
+  staleAt = Number.POSITIVE_INFINITY
+  /** What observers were told last. */
+  isKnownToPanic = false
+
+  constructor(priority: number, backup: boolean, strategy: Strategy, group: TargetGroup) {
+    this.priority = priority
+    this.backup = backup
+    this.strategy = strategy
+    this.group = group
+  }
+
+  get panic(): boolean {
+    return this.group.panic
+  }
+
+  get(context: PickContext, isSlow: boolean): Target | undefined {
+    const target = this.strategy.get(context)
+    if (target !== undefined || !isSlow) return target
+    // A key that none of the others can take is not turned away by those that start slowly.
+    this.group.ignoresRamps = true
+    const other = this.strategy.get(context)
+    this.group.ignoresRamps = false
+    return other
+  }
+
+  count(now: () => number): void {
+    let healthy = 0
+    this.staleAt = Number.POSITIVE_INFINITY
+    this.size = 0
+    this.inService = 0
+    this.fit = 0
+    for (const target of this.targets) {
+      if (target.weight === 0) continue
+      this.size++
+      if (target.down || target.draining) continue
+      this.inService++
+      if (target.isObstructed) continue
+      this.fit++
+      if (target.hasFailed(now)) this.staleAt = Math.min(this.staleAt, target.checked + target.failTimeout)
+      else healthy++
+    }
+    this.health = healthOf(healthy, this.size)
+  }
+}
+
+export interface LevelsSetup {
+  createStrategy(): Strategy
+  readonly observers: readonly BalancerObserver[]
+  readonly owner: GroupOwner
+  now(): number
+  random(): number
+  /** Share of healthy targets below which a level panics; 0 = never. */
+  readonly panicThreshold: number
+}
+
+/**
+ * The levels of a balancer: one for each priority, and the backups. Tells how much of the traffic goes to each priority,
+ * and which levels panic, as Envoy does. The backups get what no priority can take, and count like a last priority when it
+ * is asked whether there is reason to panic.
+ *
+ * @see https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/upstream/load_balancing/panic_threshold
+ */
+export class Levels {
+  /** By priority, the first one first; never empty. */
+  readonly primaries: Level[]
+  readonly backups: Level
+  readonly #setup: LevelsSetup
+  /** When time alone will have changed what `assess` has found. */
+  staleAt = Number.POSITIVE_INFINITY
+
+  constructor(setup: LevelsSetup) {
+    this.#setup = setup
+    this.primaries = [this.#create(0, false)]
+    this.backups = this.#create(0, true)
+  }
+
+  get all(): readonly Level[] {
+    return [...this.primaries, this.backups]
+  }
+
+  of({ backup, priority }: Pick<Target, 'backup' | 'priority'>): Level {
+    if (backup) return this.backups
+    for (const level of this.primaries) if (level.priority === priority) return level
+    const level = this.#create(priority, false)
+    this.primaries.push(level)
+    this.primaries.sort((a, b) => a.priority - b.priority)
+    return level
+  }
+
+  /**
+   * A target of the priority that this choice falls to, else of another priority, else a backup.
+   * @param isSlow some targets are in slow start
+   */
+  get(context: PickContext, isSlow: boolean): Target | undefined {
+    const chosen = this.primaries.length === 1 ? this.primaries[0] : this.#choose(context)
+    const target = chosen?.get(context, isSlow)
+    if (target !== undefined) return target
+    for (const level of this.primaries) {
+      const other = level === chosen ? undefined : level.get(context, isSlow)
+      if (other !== undefined) return other
+    }
+    return this.backups.get(context, isSlow)
+  }
+
+  /** Works out shares and panics anew. */
+  assess(): void {
+    let health = 0
+    this.staleAt = Number.POSITIVE_INFINITY
+    for (const level of this.all) {
+      level.count(this.#setup.now)
+      health += level.health
+      this.staleAt = Math.min(this.staleAt, level.staleAt)
+    }
+    for (const level of this.all) {
+      // Where all levels together can take everything, few healthy targets in one of them are no reason to panic.
+      const isThin = level.inService > 0 && level.fit / level.inService < this.#setup.panicThreshold
+      level.group.panic = isThin && health < 100
+    }
+    this.#shareLoad()
+  }
+
+  /** Tells observers of panics that have begun or ended. */
+  announce(): void {
+    for (const level of this.all) {
+      if (level.panic === level.isKnownToPanic) continue
+      level.isKnownToPanic = level.panic
+      for (const observer of this.#setup.observers) observer.onPanic?.(level)
+    }
+  }
+
+  /** The priority that knows the client, else one by lot. Equal keys draw the same, so that they stay with theirs. */
+  #choose(context: PickContext): Level | undefined {
+    const { key, token } = context
+    if (token !== undefined) {
+      for (const level of this.primaries) if (level.strategy.recall?.(context) !== undefined) return level
+    }
+    const [first] = this.primaries
+    if (first?.load === 100) return first
+    const isKeyed = key !== undefined && key !== ''
+    const lot = isKeyed ? drawByKey(key, PRIORITY) % 100 : Math.floor(this.#setup.random() * 100)
+    let sum = 0
+    for (const level of this.primaries) {
+      sum += level.load
+      if (lot < sum) return level
+    }
+    return first
+  }
+
+  #shareLoad(): void {
+    const { primaries } = this
+    const isTotal = primaries.every(({ panic, inService }) => panic || inService === 0)
+    const isHopeless = primaries.every(({ health }) => health === 0)
+    const loads =
+      isTotal || isHopeless
+        ? loadBySize(primaries.map(({ panic, inService }) => (panic ? inService : 0)))
+        : loadByHealth(primaries.map(({ health }) => health))
+    for (const [index, level] of primaries.entries()) level.load = loads[index] ?? 0
+  }
+
+  #create(priority: number, backup: boolean): Level {
+    const { createStrategy, observers, owner } = this.#setup
+    return new Level(priority, backup, createStrategy(), new TargetGroup(observers, owner))
+  }
+}
