@@ -81,6 +81,8 @@ function serverOptions(env: GatewayEnv, trustedProxies: string[]): FastifyHttpOp
     logController: new FailureLog(),
     clientErrorHandler: answerClientError,
     frameworkErrors: routeOddUrl,
+    // As the gateway's own routes are matched.
+    routerOptions: { ignoreDuplicateSlashes: true },
     serverFactory: createServerFactory(env.server),
     trustProxy: addresses.length === 0 ? false : addresses,
     // While closing, requests on connections that stand already are still served.

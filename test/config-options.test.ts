@@ -442,6 +442,12 @@ const faults: [name: string, input: unknown, expected: string][] = [
     withRoute({ rewrite: { host: 'a/b' } }),
     "options.routes[0].rewrite.host: found 'a/b', expected preserve, target or a host name such as api.example.com:8080"
   ],
+
+  ...['a:65536', '[::g]', '[1.2.3.4]', 'a:', ':80'].map((host): [string, unknown, string] => [
+    `the Host '${host}' for a target`,
+    withRoute({ rewrite: { host } }),
+    `options.routes[0].rewrite.host: found '${host}', expected preserve, target or a host name such as api.example.com:8080`
+  ]),
   ['a list that is none', withRoute({ middleware: 'a' }), "options.routes[0].middleware: found 'a', expected a list"],
   [
     'an order that is not whole',

@@ -82,3 +82,16 @@ test('the stand-alone gateway has the option', async (t) => {
   assert.deepEqual([found.statusCode, found.body], [200, '/caf/%E9'])
   assert.deepEqual([missing.statusCode, missing.json().message], [404, 'No route for GET /none/%E9'])
 })
+
+for (const path of ['//caf//7', '///caf/%E9', '/caf///']) {
+  test(`the stand-alone gateway routes ${path} as with single slashes, and forwards it as it came`, async (t) => {
+    const target = await startTarget(t, ({ url }, response) => response.end(url))
+    const { app } = await buildApp({ GATEWAY_TARGETS: target.url, GATEWAY_PATH: '/caf/*', GATEWAY_LOG_LEVEL: 'silent' })
+    t.after(() => app.close())
+    await app.listen({ host: '127.0.0.1', port: 0 })
+
+    const { status, body } = await send(portOf(app.server), { path, agent: false })
+
+    assert.deepEqual([status, body.toString()], [200, path])
+  })
+}

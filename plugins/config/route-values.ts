@@ -14,7 +14,7 @@ type RedirectStatus = (typeof REDIRECT_STATUSES)[number]
 type Scalar = string | number | boolean
 
 const HOST_LABELS = /^(\*\.)?[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*$/
-const HOST_HEADER = /^(?:[\w.-]+|\[[\da-f:.]+\])(?::\d{1,5})?$/i
+const HOST_HEADER = /^(?:([\w.-]+)|\[([\da-f:.]+)\])(?::(\d{1,5}))?$/i
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what a path must not hold.
 const PATH = /^\/[^\x00-\x20\x7f?#\\]*$/
 
@@ -114,8 +114,16 @@ export function redirectStatus() {
 
 /** The Host header for a target. */
 export function hostHeader() {
-  const expected = 'preserve, target or a host name such as api.example.com:8080'
-  return text(expected, HOST_HEADER, '`preserve`, `target`, host')
+  return leaf<string, string>({
+    type: '`preserve`, `target`, host',
+    expected: 'preserve, target or a host name such as api.example.com:8080',
+    parse: (value) => (typeof value === 'string' && isHostHeader(value) ? value : undefined)
+  })
+}
+
+function isHostHeader(value: string): boolean {
+  const [, name, address, port = '0'] = HOST_HEADER.exec(value) ?? []
+  return (name !== undefined || (address !== undefined && isIPv6(address))) && Number(port) <= 65_535
 }
 
 export function method() {
