@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import type { ServerResponse } from 'node:http'
 import { type TestContext, test } from 'node:test'
 import { Hedging } from '../plugins/proxy/forwarding/hedging.ts'
-import { eventually, send, startGateway, type UpstreamSketch } from './forwarding-helper.ts'
+import { eventually, RawClient, send, startGateway, type UpstreamSketch } from './forwarding-helper.ts'
 import { startTarget } from './helper.ts'
 
 const HEDGE: UpstreamSketch = { strategy: 'round-robin', hedge: { enabled: true } }
@@ -85,6 +85,32 @@ test('a body that was kept goes to both targets whole', async (t) => {
 
   assert.equal(reply.body.toString(), 'quick')
   assert.deepEqual(pair.bodies, ['some data', 'some data'])
+})
+
+test('a body that is not whole yet when its time is up is hedged once it is', async (t) => {
+  let begun = 0
+  const urls: string[] = []
+  for (let i = 0; i < 2; i++) {
+    const { url } = await startTarget(t, (request, response) => {
+      request.resume()
+      if (request.method !== 'PUT' || ++begun === 2) request.on('end', () => response.end('quick'))
+    })
+    urls.push(url)
+  }
+  const gateway = await startGateway(t, urls, { upstream: HEDGE })
+  const warm = async () => {
+    for (let i = 0; i < 30; i++) await send(gateway.port)
+  }
+  await warm()
+  const client = new RawClient(t, gateway.port)
+
+  client.write('PUT / HTTP/1.1\r\nHost: gw.test\r\nContent-Length: 4\r\n\r\nha')
+  await eventually(() => begun === 1, 'not under way')
+  await warm()
+  client.write('lf')
+
+  assert.match(await client.until('quick'), /^HTTP\/1.1 200/)
+  assert.equal(begun, 2)
 })
 
 test('the first attempt wins if it is answered before the second', async (t) => {

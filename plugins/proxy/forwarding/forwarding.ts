@@ -23,6 +23,8 @@ import type { Waiter } from './request-queue.ts'
 import { conditionOf, isRepeatable } from './retry-policy.ts'
 import type { AttemptOwner, ForwardingHooks, OutgoingRequest, UpstreamRuntime } from './types.ts'
 
+/** Milliseconds between looks whether a body has arrived as a whole, without which no other attempt can run beside. */
+const BODY_INTERVAL = 20
 /** How an exchange begins at a target. */
 const FIRST: DispatchOptions = { fresh: false, repeated: false, rival: undefined }
 
@@ -91,7 +93,7 @@ export class Forwarding implements AttemptOwner, Expiring, PickContext, Waiter {
     if (target === undefined) return false
     this.waitDeadline = Number.POSITIVE_INFINITY
     this.dispatch(target, FIRST)
-    if (this.upstream.hedging !== undefined) this.furtherAttempts().planHedge(() => this.startHedge())
+    if (this.upstream.hedging !== undefined) this.furtherAttempts().planHedge(0, () => this.startHedge())
     return true
   }
 
@@ -232,7 +234,12 @@ export class Forwarding implements AttemptOwner, Expiring, PickContext, Waiter {
   private startHedge(): void {
     const { attempt } = this
     if (attempt === undefined || this.answer !== undefined || attempt.rival !== undefined) return
-    const target = this.furtherAttempts().hedgeTarget(attempt.target)
+    const further = this.furtherAttempts()
+    if (this.request.body?.pending === true) {
+      further.planHedge(BODY_INTERVAL, () => this.startHedge())
+      return
+    }
+    const target = further.hedgeTarget(attempt.target)
     if (target !== undefined) this.dispatch(target, { ...FIRST, rival: attempt })
   }
 

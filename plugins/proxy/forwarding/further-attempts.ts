@@ -40,14 +40,18 @@ export class FurtherAttempts {
     this.plan(delay, next)
   }
 
-  /** Plans a second attempt for when the first takes longer than nearly all others did. */
-  planHedge(next: () => void): void {
+  /**
+   * Plans a second attempt for when the first takes longer than nearly all others did.
+   *
+   * @param least milliseconds to wait in any case
+   */
+  planHedge(least: number, next: () => void): void {
     const { idempotent, upgrade } = this.request
     // A client that belongs to a target is not known to another.
     if (this.upstream.balancer.needs.affinity !== undefined) return
     // Two handshakes could open two sessions, of which one is cut at once.
     const delay = idempotent && upgrade === undefined ? this.upstream.hedging?.delay() : undefined
-    if (delay !== undefined) this.plan(delay, next)
+    if (delay !== undefined) this.plan(Math.max(delay, least), next)
   }
 
   /** The target of a second attempt beside the one at `first`; undefined when there is none to make. */

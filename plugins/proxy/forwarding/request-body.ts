@@ -47,6 +47,11 @@ export class RequestBody implements BodySource {
     return this.kept !== undefined && !this.failed
   }
 
+  /** More is to come of it, and all may be kept. */
+  get pending(): boolean {
+    return this.replayable && !this.ended
+  }
+
   start(sink: BodySink): void {
     this.sink = sink
     let more = true
