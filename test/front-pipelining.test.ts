@@ -111,6 +111,30 @@ test('requests that wait are forgotten when their client leaves', async (t) => {
   assert.deepEqual(target.urls, ['GET /1'])
 })
 
+test('a request that somebody answers while it waits is not forwarded', async (t) => {
+  const target = await startHeldTarget(t)
+  const attempts: unknown[] = []
+  const gateway = await startGateway(t, [target.url], {
+    prepare: (app) => {
+      app.addHook('preHandler', async ({ url }, reply) => {
+        if (url === '/2') setImmediate(() => reply.send('answered'))
+      })
+      app.addHook('onResponse', async ({ url, exchange }) => void attempts.push(`${url} ${exchange?.attempts}`))
+    }
+  })
+  const client = new RawClient(t, gateway.port)
+
+  client.write(get('/1') + get('/2') + get('/3'))
+  await eventually(() => target.open.length === 1, 'nothing arrives')
+  await new Promise((resolve) => setImmediate(resolve))
+  target.open[0]?.()
+  await eventually(() => target.open.length === 2, 'the third does not arrive')
+
+  assert.deepEqual(target.urls, ['GET /1', 'GET /3'])
+  assert.match(client.text, /\r\n\r\n\/1HTTP[\s\S]*\r\n\r\nanswered$/)
+  assert.deepEqual(attempts, ['/1 1', '/2 0'])
+})
+
 test('garbage behind pipelined requests is answered after them', async (t) => {
   const target = await startHeldTarget(t)
   const gateway = await startCounting(t, target.url)

@@ -37,6 +37,7 @@ const LINES = [
   'GET /in HTTP/1.1\r\nHost: evil\r\n\r\n'
 ]
 const BYTES = [...'\r\n \t:;,01aAfZ\0\x0b\x7f\x80\xff"-+_=/*%.'].concat('\r\n', '\r\n\r\n', 'chunked', '0x')
+const MANAGED = /^(?:host|via|te|cookie|connection|upgrade|content-length|transfer-encoding|x-forwarded-.*)$/i
 
 test('what reaches a target is what a strict reader sees in the bytes of the client, or nothing', async (t) => {
   const lanes = new Lanes(LANES)
@@ -83,8 +84,20 @@ function unexplained(received: readonly SeenRequest[], sent: readonly SeenReques
 
 function isSame(received: SeenRequest, sent: SeenRequest): boolean {
   const path = sent.target.replace(/^http:\/\/[^/?]+/i, '') || '/'
-  if (received.method !== sent.method || received.target !== path) return false
+  if (received.method !== sent.method || received.target !== path || !hasHeadersOf(received, sent)) return false
   return received.complete ? sent.complete && received.body === sent.body : sent.body.startsWith(received.body)
+}
+
+/** Whether all headers of one request, but those that are the gateway's business, are the other's, in their order. */
+function hasHeadersOf(received: SeenRequest, sent: SeenRequest): boolean {
+  const left = sent.headers.map(([name, value]) => `${name}: ${value}`)
+  return received.headers
+    .filter(([name]) => !MANAGED.test(name))
+    .every(([name, value]) => {
+      const at = left.indexOf(`${name}: ${value}`)
+      left.splice(0, at + 1)
+      return at >= 0
+    })
 }
 
 function mutate(draw: () => number): string {

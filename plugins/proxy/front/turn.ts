@@ -54,7 +54,7 @@ export function awaitTurn(request: IncomingMessage, response: ServerResponse, be
   line.enter()
   response.once('socket', () => {
     line.leave()
-    // The rest of a request that broke off will never come.
-    if (request.complete || !isBroken(socket)) begin()
+    // Somebody may have answered in the meantime; and the rest of a request that broke off will never come.
+    if (!response.writableEnded && (request.complete || !isBroken(socket))) begin()
   })
 }
