@@ -17,6 +17,7 @@ export type { Balancer, Strategy, StrategyFactory, Target } from './plugins/bala
 export type { GatewayConfig, GatewayOptions } from './plugins/config/index.ts'
 export type { Exchange, Layer } from './plugins/middleware/index.ts'
 export { chain, compose } from './plugins/middleware/index.ts'
+export type { Difference, Mirror, MirrorCounters, MirrorEvents, MirrorReport, Mirrors } from './plugins/proxy/index.ts'
 export { answerClientError, routeOddUrl } from './plugins/proxy/index.ts'
 
 const knownStrategies = new StrategyRegistry().names

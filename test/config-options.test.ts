@@ -95,6 +95,7 @@ test('a route has its defaults', () => {
       id: 'route-1',
       match: { path: { kind: 'prefix', value: '/' }, hosts: [], methods: [], headers: [], query: [] },
       upstreams: [{ upstream: 'users', weight: 1 }],
+      mirrors: [],
       redirect: undefined,
       rewrite: { host: 'preserve', reverse: false },
       request: { headers: none, query: none },
@@ -317,9 +318,37 @@ const faults: [name: string, input: unknown, expected: string][] = [
     { routes: [{}] },
     'options.routes[0].upstream: found nothing, expected an upstream, or a redirect in its place'
   ],
-  ...['upstream', 'rewrite', 'request', 'retry'].map((key): [string, unknown, string] => [
+  [
+    'a mirror to an unknown upstream',
+    withRoute({ mirror: 'usrs' }),
+    "options.routes[0].mirror: found 'usrs', expected one of: users (did you mean 'users'?)"
+  ],
+  [
+    'an unknown upstream in a list of mirrors',
+    withRoute({ mirror: [{ upstream: 'users' }, { upstream: 'next' }] }),
+    "options.routes[0].mirror[1].upstream: found 'next', expected one of: users"
+  ],
+  [
+    'more than all requests for a mirror',
+    withRoute({ mirror: [{ upstream: 'users', percent: 101 }] }),
+    'options.routes[0].mirror[0].percent: found 101, expected a number from 0 to 100'
+  ],
+  [
+    'a mirror without a timeout',
+    withRoute({ mirror: [{ upstream: 'users', timeout: 0 }] }),
+    'options.routes[0].mirror[0].timeout: found 0, expected a duration above 0 such as 250ms, 10s, 5m, or a number of milliseconds'
+  ],
+  [
+    'a path to ignore that is no JSON pointer',
+    withRoute({ mirror: [{ upstream: 'users', compare: { ignorePaths: ['a.b'] } }] }),
+    "options.routes[0].mirror[0].compare.ignorePaths[0]: found 'a.b', expected a JSON pointer such as /updatedAt or /items/*/id"
+  ],
+  ...['upstream', 'mirror', 'rewrite', 'request', 'retry'].map((key): [string, unknown, string] => [
     `a redirect beside ${key}`,
-    { upstreams: { users: {} }, routes: [{ redirect: { path: '/a' }, [key]: key === 'upstream' ? 'users' : {} }] },
+    {
+      upstreams: { users: {} },
+      routes: [{ redirect: { path: '/a' }, [key]: key === 'upstream' || key === 'mirror' ? 'users' : {} }]
+    },
     `options.routes[0].${key}: found ${key} beside redirect, expected one of them`
   ]),
   [

@@ -103,8 +103,12 @@ test('the configuration in README.md is valid', (t) => {
   )
 })
 
-for (const [index, code] of blocks(readFileSync('README.md', 'utf8'), 'ts run').entries()) {
-  test(`runnable snippet ${index + 1} of README.md prints what its comments say`, async () => {
+const snippets = ['README.md', 'docs/traffic.md'].flatMap((page) =>
+  blocks(readFileSync(page, 'utf8'), 'ts run').map((code, index) => ({ page, code, number: index + 1 }))
+)
+
+for (const { page, code, number } of snippets) {
+  test(`runnable snippet ${number} of ${page} prints what its comments say`, async () => {
     const expected = [...code.matchAll(/console\.log\(.*\) \/\/ (.*)$/gm)].map(([, output]) => output)
     const program = await prepare(code)
 

@@ -58,6 +58,7 @@ function checkStrategy(strategy: unknown, path: FaultPath, known: readonly strin
 function checkRoute(route: Tree, path: FaultPath, known: readonly string[]): Fault[] {
   return [
     ...checkReferences(route.upstream, [...path, 'upstream'], known),
+    ...checkMirrors(route.mirror, [...path, 'mirror'], known),
     ...checkPathChange(route, 'rewrite', path),
     ...checkPathChange(route, 'redirect', path),
     ...checkAnswer(route, path)
@@ -70,7 +71,7 @@ function checkAnswer(route: Tree, path: FaultPath): Fault[] {
     if (route.upstream !== undefined) return []
     return [value([...path, 'upstream'], found(undefined, 'an upstream, or a redirect in its place'))]
   }
-  return ['upstream', 'rewrite', 'request', 'retry']
+  return ['upstream', 'mirror', 'rewrite', 'request', 'retry']
     .filter((key) => route[key] !== undefined)
     .map((key) => ({ path: [...path, key], at: 'key', message: `found ${key} beside redirect, expected one of them` }))
 }
@@ -81,13 +82,22 @@ function checkReferences(upstream: unknown, path: FaultPath, known: readonly str
   if (upstream.length === 0) return [value(path, 'found an empty list, expected at least one upstream')]
 
   const shares = upstream.map(tree)
-  const faults = shares.flatMap((share, index) =>
-    typeof share.upstream === 'string' ? unknownUpstream(share.upstream, [...path, index, 'upstream'], known) : []
-  )
+  const faults = unknownUpstreams(shares, path, known)
   if (shares.every((share) => share.weight === 0)) {
     faults.push(value(path, 'found only weights of 0, expected at least one above 0'))
   }
   return faults
+}
+
+function checkMirrors(mirror: unknown, path: FaultPath, known: readonly string[]): Fault[] {
+  if (typeof mirror === 'string') return unknownUpstream(mirror, path, known)
+  return unknownUpstreams(items(mirror).map(tree), path, known)
+}
+
+function unknownUpstreams(parts: readonly Tree[], path: FaultPath, known: readonly string[]): Fault[] {
+  return parts.flatMap(({ upstream }, index) =>
+    typeof upstream === 'string' ? unknownUpstream(upstream, [...path, index, 'upstream'], known) : []
+  )
 }
 
 function unknownUpstream(name: string, path: FaultPath, known: readonly string[]): Fault[] {

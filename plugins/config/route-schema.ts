@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { mirrors } from './mirror-schema.ts'
 import {
   exactHost,
   host,
@@ -105,6 +106,9 @@ const route = mapping({
   id: text('a name').optional().describe('Unique name; by default `route-1`, `route-2`, ... by position.'),
   match: match.prefault({}).describe('Which requests; by default all.'),
   upstream: upstreams.optional().describe('Where to: an upstream, or several with weights. Needed without `redirect`.'),
+  mirror: mirrors
+    .optional()
+    .describe('Upstreams that get a copy of each request beside; see [mirroring](traffic.md#mirroring).'),
   redirect: redirect.optional().describe('Answers with a redirect, in place of an upstream.'),
   rewrite: rewrite.prefault({}).describe('What to change in path and host.'),
   request: request.prefault({}).describe('What to change in the request.'),
@@ -124,19 +128,17 @@ const route = mapping({
 })
 
 type Written = z.input<typeof route>
-type Shared = Omit<Written, 'upstream' | 'redirect' | 'rewrite' | 'request' | 'retry'>
+type Shared = Omit<Written, 'upstream' | 'redirect' | ForwardingKey>
+type ForwardingKey = 'mirror' | 'rewrite' | 'request' | 'retry'
 
-interface Forwarding extends Pick<Written, 'rewrite' | 'request' | 'retry'> {
+interface Forwarding extends Pick<Written, ForwardingKey> {
   upstream: NonNullable<Written['upstream']>
   redirect?: undefined
 }
 
-interface Redirecting {
+interface Redirecting extends Partial<Record<ForwardingKey, undefined>> {
   redirect: NonNullable<Written['redirect']>
   upstream?: undefined
-  rewrite?: undefined
-  request?: undefined
-  retry?: undefined
 }
 
 /** A route as one writes it: it either forwards or redirects. */
@@ -147,10 +149,11 @@ export const routes = z
   .transform((value): Written[] => value)
   .pipe(list(route))
   .transform((parsed) =>
-    parsed.map(({ id, upstream, redirect, order, ...rest }, index) => ({
+    parsed.map(({ id, upstream, mirror, redirect, order, ...rest }, index) => ({
       ...rest,
       id: id ?? defaultRouteId(index),
       upstreams: upstream ?? [],
+      mirrors: mirror ?? [],
       redirect,
       order
     }))

@@ -97,6 +97,15 @@ export function positive() {
   })
 }
 
+/** How many of a hundred; fractions are allowed. */
+export function percent() {
+  return leaf<number, number>({
+    type: 'number',
+    expected: 'a number from 0 to 100',
+    parse: (value) => (typeof value === 'number' && value >= 0 && value <= 100 ? value : undefined)
+  })
+}
+
 /** A whole number, also a negative one. */
 export function integer() {
   return leaf<number, number>({

@@ -1,5 +1,6 @@
 import { Exchange } from '../middleware/index.ts'
 import type { Forwarding } from './forwarding/forwarding.ts'
+import type { MirroredExchange } from './mirroring/mirrored-exchange.ts'
 import type { RequestTarget } from './routing/path.ts'
 import type { Route } from './routing/route.ts'
 import type { PendingUpgrade } from './upgrade/listener.ts'
@@ -15,4 +16,6 @@ export class GatewayExchange extends Exchange {
   /** What the request asks to switch to; undefined for an ordinary one. */
   upgrade: PendingUpgrade | undefined = undefined
   forwarding: Forwarding | undefined = undefined
+  /** Set when mirrors get copies of it. */
+  mirrored: MirroredExchange | undefined = undefined
 }

@@ -1,7 +1,7 @@
 import { IncomingMessage } from 'node:http'
 import { type Duplex, Readable } from 'node:stream'
 import proxyAddr from '@fastify/proxy-addr'
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
 import type { GatewayConfig } from '../config/index.ts'
 import {
   BadHostError,
@@ -33,6 +33,9 @@ import { awaitsContinue } from './front/expectation.ts'
 import { restoreUrl } from './front/odd-url.ts'
 import { ALLOWED_METHODS } from './front/refusal.ts'
 import { GatewayExchange } from './gateway-exchange.ts'
+import { keyOf, Mirror } from './mirroring/mirror.ts'
+import { MirroredExchange } from './mirroring/mirrored-exchange.ts'
+import type { Mirrors } from './mirroring/mirrors.ts'
 import { parseHost } from './routing/host.ts'
 import { readHttp2Authority } from './routing/http2-authority.ts'
 import { readTarget } from './routing/path.ts'
@@ -56,6 +59,9 @@ export interface GatewaySetup {
   readonly isHooked: (request: FastifyRequest) => boolean
   /** Names and values that a request may have before Node.js drops the next ones without a word. */
   readonly maxRawHeaders: number
+  /** Where mirrors can be found by the application. */
+  readonly mirrors: Mirrors
+  readonly log: FastifyBaseLogger
 }
 
 /** The routes of one scope at work: finds the route of a request, and carries the exchange to its upstream. */
@@ -71,7 +77,8 @@ export class Gateway implements ForwardingHooks {
   private readonly isHooked: (request: FastifyRequest) => boolean
   private readonly maxRawHeaders: number
 
-  constructor({ config, upstreams, mount, now, random, isHooked, maxRawHeaders }: GatewaySetup) {
+  constructor(setup: GatewaySetup) {
+    const { config, upstreams, mount, now, random, isHooked, maxRawHeaders } = setup
     this.routes = config.routes.map((route) => compileRoute(route, upstreams, mount, random))
     this.table = createRouteTable(this.routes, { mount })
     this.deadlines = new Deadlines(now)
@@ -84,6 +91,7 @@ export class Gateway implements ForwardingHooks {
       const hashKey = config.upstreams[upstream.name]?.hashKey
       this.readers.set(upstream, compileReaders(upstream.balancer.needs, hashKey))
     }
+    for (const route of this.routes) this.addMirrors(route, setup)
   }
 
   /** The exchange of a request, or undefined when no route matches. Throws what the client did wrong. */
@@ -161,6 +169,8 @@ export class Gateway implements ForwardingHooks {
       token: readers?.token?.(message, this.clientAddress)
     }
     exchange.forwarding = new Forwarding(exchange, upstream, outgoing, this.deadlines, this)
+    if (matched.mirrors !== undefined && exchange.upgrade === undefined)
+      exchange.mirrored = MirroredExchange.begin(matched.mirrors, exchange, outgoing)
     exchange.forwarding.start()
   }
 
@@ -179,7 +189,8 @@ export class Gateway implements ForwardingHooks {
   respond(exchange: GatewayExchange, source: AnswerSource): Answer {
     const { request, matched } = exchange
     const hooked = matched?.onion?.hasResponseHalf === true || this.isHooked(request)
-    return hooked ? new HookedAnswer(source) : new DirectAnswer(source)
+    const answer = hooked ? new HookedAnswer(source) : new DirectAnswer(source)
+    return exchange.mirrored === undefined ? answer : exchange.mirrored.observe(answer, source)
   }
 
   switchProtocols(attempt: Attempt, head: ResponseHead, socket: Duplex, early: Buffer): void {
@@ -201,7 +212,19 @@ export class Gateway implements ForwardingHooks {
   }
 
   close(): void {
+    for (const { mirrors = [] } of this.routes) for (const mirror of mirrors) mirror.close()
     this.deadlines.close()
+  }
+
+  private addMirrors(route: Route, { upstreams, mirrors, random, log }: GatewaySetup): void {
+    const own = route.config.mirrors.flatMap((config) => {
+      const runtime = upstreams.get(config.upstream)
+      if (runtime === undefined) return []
+      const key = keyOf(this.readers.get(runtime)?.key, this.clientAddress)
+      return [new Mirror({ route: route.id, config, runtime, key, deadlines: this.deadlines, mirrors, random, log })]
+    })
+    for (const mirror of own) mirrors.add(mirror)
+    if (own.length > 0) route.mirrors = own
   }
 
   private viewOf(message: IncomingMessage, host: string): ClientView {

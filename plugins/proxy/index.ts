@@ -24,11 +24,19 @@ import { Gateway } from './gateway.ts'
 import { GatewayExchange } from './gateway-exchange.ts'
 import { createHookCheck } from './hook-check.ts'
 import { CONNECTION_FIELDS } from './http2-fields.ts'
+import { Mirrors } from './mirroring/mirrors.ts'
 import { mountPoints } from './routing/mount-points.ts'
 import { createSeam } from './seam.ts'
 import { warnOfNeeds } from './strategy-needs.ts'
 import { Http1Transport, Http2Transport } from './transport/index.ts'
 import { serveUpgrades } from './upgrade/serve-upgrades.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** The mirrors of this scope, what became of their requests, and how their responses differ. */
+    mirrors: Mirrors
+  }
+}
 
 /** Options of the proxy: the configuration, and what only code can give. */
 export interface ProxyOptions extends GatewayOptions {
@@ -60,6 +68,7 @@ const proxy: FastifyPluginAsync<ProxyOptions> = async (fastify, options) => {
   if (!shares) await fastify.register(balancer, { strategies })
   else for (const strategy of strategies) fastify.balancers.strategies.add(strategy)
   if (!Object.hasOwn(fastify, 'middleware')) await fastify.register(middleware, { hooks: false })
+  if (!Object.hasOwn(fastify, 'mirrors')) fastify.decorate('mirrors', new Mirrors())
   for (const layer of layers) fastify.middleware.use(layer)
 
   const shared = new Set(fastify.balancers.names)
@@ -112,7 +121,9 @@ async function serveRoutes(fastify: FastifyInstance, config: GatewayConfig, clos
     now,
     random: Math.random,
     isHooked: createHookCheck('gatewayOnSend'),
-    maxRawHeaders: maxRawHeaders(fastify.server)
+    maxRawHeaders: maxRawHeaders(fastify.server),
+    mirrors: fastify.mirrors,
+    log: fastify.log
   })
 
   const seam = createSeam(gateway, () => {
@@ -220,3 +231,6 @@ export default fp(proxy, { name: 'gateway-proxy', fastify: '5.x' })
 export type { Exchange } from '../middleware/index.ts'
 export { answerClientError } from './front/client-error.ts'
 export { routeOddUrl } from './front/odd-url.ts'
+export type { Difference } from './mirroring/comparison.ts'
+export type { Mirror, MirrorCounters } from './mirroring/mirror.ts'
+export type { MirrorEvents, MirrorReport, Mirrors } from './mirroring/mirrors.ts'

@@ -19,6 +19,14 @@ export interface RequestBodyOptions {
   readonly onFault: (error: Error) => void
 }
 
+/** Sees a request body pass; it can neither change nor hold it. */
+export interface BodyObserver {
+  onBodyData(chunk: Buffer): void
+  onBodyEnd(trailers: readonly string[]): void
+  /** The body cannot be had whole. */
+  onBodyLost(): void
+}
+
 /**
  * The body of a request on its way to targets, one after the other. It streams with the pace of its target; what has
  * passed is kept up to a bound, and replayed to the next target byte for byte.
@@ -27,6 +35,8 @@ export class RequestBody implements BodySource {
   readonly length: number
   /** Bytes read from the client. */
   bytes = 0
+  /** To be set before the body is read. */
+  observer: BodyObserver | undefined = undefined
 
   private readonly source: Readable
   private readonly options: RequestBodyOptions
@@ -110,6 +120,7 @@ export class RequestBody implements BodySource {
       }
       this.ended = true
       this.finish()
+      this.observer?.onBodyEnd(this.trailers())
     })
     this.source.on('error', (error) => this.fault(error))
     this.source.on('close', () => {
@@ -127,6 +138,7 @@ export class RequestBody implements BodySource {
     if (this.bytes <= keep) this.kept?.push(chunk)
     else this.kept = undefined
     if (this.sink?.writeBody(chunk) === false) this.source.pause()
+    this.observer?.onBodyData(chunk)
   }
 
   private finish(): void {
@@ -142,6 +154,7 @@ export class RequestBody implements BodySource {
   private fault(error: Error): void {
     if (this.failed) return
     this.failed = true
+    this.observer?.onBodyLost()
     this.options.onFault(error)
   }
 }

@@ -2,6 +2,7 @@ import type { RouteConfig } from '../../config/index.ts'
 import { InvalidRouteError } from '../../errors.ts'
 import type { Onion } from '../../middleware/index.ts'
 import type { UpstreamRuntime } from '../forwarding/types.ts'
+import type { Mirror } from '../mirroring/mirror.ts'
 import { compileHeaderRules, type HeaderEdit } from '../rewriting/header-rules.ts'
 import { compileReverse, type ReverseRewrite } from '../rewriting/reverse-rewrite.ts'
 import { compileUrlRewrite, type UrlRewrite } from '../rewriting/rewrite-url.ts'
@@ -27,6 +28,8 @@ export interface Route {
   readonly rewriteUrl: UrlRewrite | undefined
   readonly editResponse: HeaderEdit | undefined
   readonly reverse: ReverseRewrite | undefined
+  /** Upstreams that get copies of its requests; undefined where there are none. */
+  mirrors: readonly Mirror[] | undefined
   /** Layers of the route; known once the application is ready. */
   onion: Onion | undefined
 }
@@ -50,6 +53,7 @@ export function compileRoute(
     rewriteUrl: compileUrlRewrite(config, { mount }),
     editResponse: compileHeaderRules(config.response.headers),
     reverse: compileReverse(config, { mount }),
+    mirrors: undefined,
     onion: undefined
   }
 }
