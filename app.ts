@@ -8,6 +8,7 @@ import pretty from 'pino-pretty'
 import { StrategyRegistry } from './plugins/balancer/index.ts'
 import { type GatewayConfig, type GatewayEnv, parseEnv, parseOptions } from './plugins/config/index.ts'
 import demo from './plugins/demo/index.ts'
+import discovery from './plugins/discovery/index.ts'
 import { NoRouteError } from './plugins/errors.ts'
 import { accessLog, printableUrl } from './plugins/middleware/index.ts'
 import proxy, { answerClientError, type ProxyOptions, routeOddUrl } from './plugins/proxy/index.ts'
@@ -33,11 +34,13 @@ const gateway: FastifyPluginAsync<GatewayPluginOptions> = async (fastify, option
   const configured = options.config ?? options.upstreams ?? options.routes
   if (configured !== undefined) {
     await fastify.register(proxy, options)
+    await fastify.register(discovery, { config: options.config, upstreams: options.upstreams })
     return
   }
   const env = parseEnv(process.env, [...knownStrategies, ...(options.strategies ?? []).map(({ name }) => name)])
   const config = env.config ?? (await startDemo(fastify, process.env))
   await fastify.register(proxy, { ...options, config, layers: layersOf(env, options) })
+  await fastify.register(discovery, { config })
 }
 
 export default fp(gateway, { name: 'fastify-gateway', fastify: '5.x' })
@@ -57,6 +60,7 @@ export async function buildApp(
   })
   app.server.on('sessionError', (err) => app.log.debug({ err }, 'a connection of HTTP/2 ended with an error'))
   await app.register(proxy, { config, layers: layersOf(parsed, {}), closeTimeout: parsed.shutdownTimeout })
+  await app.register(discovery, { config })
   return { app, env: parsed }
 }
 

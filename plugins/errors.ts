@@ -197,6 +197,12 @@ export const InvalidTargetError = createError<[string, string]>(
   500
 )
 
+/** A name was looked up in vain: a server fails, or its answer cannot be read. For the log. Args: what is wrong. */
+export const LookupError = createError<[string]>('FST_GATEWAY_LOOKUP', 'DNS lookup failed: %s', 500)
+
+/** DNS knows no targets by that name. For the log. Args: name. */
+export const NoRecordsError = createError<[string]>('FST_GATEWAY_NO_RECORDS', "DNS has no records for '%s'", 500)
+
 /** No layer has that name. Args: name, known names. */
 export const UnknownMiddlewareError = createError<[string, string]>(
   'FST_GATEWAY_UNKNOWN_MIDDLEWARE',

@@ -70,6 +70,7 @@ test('an upstream has its defaults', () => {
     ],
     slowStart: { window: 0, aggression: 1, minWeight: 0.1 },
     panicThreshold: 0.5,
+    discover: [],
     timeouts: { connect: 5000, response: 30_000, idle: 60_000, total: 0 },
     retry: {
       attempts: 1,

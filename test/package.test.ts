@@ -32,6 +32,7 @@ import Fastify from 'fastify'
 import gateway, { type Balancer, compose, type Layer, type StrategyFactory } from 'fastify-gateway'
 import { createBalancers } from 'fastify-gateway/balancer'
 import { loadConfigFile, parseOptions } from 'fastify-gateway/config'
+import discovery, { type DiscoveryOptions } from 'fastify-gateway/discovery'
 import { InvalidConfigError } from 'fastify-gateway/errors'
 import { requestId } from 'fastify-gateway/middleware'
 import proxy from 'fastify-gateway/proxy'
@@ -58,6 +59,8 @@ const target = createServer((request, response) => response.end(String(request.h
 await new Promise<void>((resolve) => target.listen(0, '127.0.0.1', resolve))
 const url = 'http://127.0.0.1:' + (target.address() as AddressInfo).port
 
+const found: DiscoveryOptions = { upstreams: { api: { discover: [{ dns: 'api.internal', port: 3000 }] } } }
+console.error(typeof discovery, typeof found)
 const app = Fastify({ serverFactory: createServerFactory(parseOptions({}).server) })
 await app.register(gateway, {
   strategies: [last],

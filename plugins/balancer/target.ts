@@ -13,7 +13,7 @@ export interface TargetOptions {
   weight?: number | undefined
   /** Picked only when no target of any priority is available. @default false */
   backup?: boolean | undefined
-  /** Used as far as lower numbers cannot take the traffic, from 0 to 127. Backups have none. @default 0 */
+  /** Used as far as lower numbers cannot take the traffic, from 0 to 65535. Backups have none. @default 0 */
   priority?: number | undefined
   /** Never picked, but keeps its place in a hash ring. @default false */
   down?: boolean | undefined
@@ -27,7 +27,7 @@ export interface TargetOptions {
 
 /** A weight is also a number of ring points (160 each) and part of products; this keeps both in bounds. */
 const MAX_WEIGHT = 65_535
-const MAX_PRIORITY = 127
+const MAX_PRIORITY = 65_535
 
 const DEFAULTS = {
   weight: 1,

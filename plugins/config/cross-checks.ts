@@ -39,6 +39,7 @@ function checkUpstream(upstream: Tree, path: FaultPath): Fault[] {
     if (backup !== true || priority === undefined || priority === 0) continue
     faults.push(value([...path, 'targets', index, 'priority'], 'found priority beside backup, expected one of them'))
   }
+  faults.push(...checkSources(upstream, path))
   for (const [given, needed] of [
     ['cert', 'key'],
     ['key', 'cert']
@@ -47,6 +48,22 @@ function checkUpstream(upstream: Tree, path: FaultPath): Fault[] {
     faults.push(value([...path, 'tls', given], `found ${given} alone, expected ${needed} beside it`))
   }
   return faults
+}
+
+function checkSources(upstream: Tree, path: FaultPath): Fault[] {
+  const { verify, servername } = tree(upstream.tls)
+  return items(upstream.discover).flatMap((source, index) => {
+    const { type, protocol, ...others } = tree(source)
+    const at = [...path, 'discover', index]
+    const faults = ['port', 'weight', 'priority']
+      .filter((key) => type === 'srv' && others[key] !== undefined)
+      .map((key) => value([...at, key], `found ${key} beside type srv, whose records have it`))
+    // Certificates hold names, and what DNS gives are addresses.
+    if (protocol === 'https' && verify !== false && servername === undefined) {
+      faults.push(value([...at, 'protocol'], 'found https without tls.servername, by which certificates are verified'))
+    }
+    return faults
+  })
 }
 
 function checkStrategy(strategy: unknown, path: FaultPath, known: readonly string[]): Fault[] {

@@ -1,5 +1,20 @@
 import { z } from 'zod'
-import { count, duration, flag, leaf, list, mapping, positive, share, size, TOKEN, text, types } from './values.ts'
+import {
+  count,
+  duration,
+  flag,
+  leaf,
+  list,
+  mapping,
+  name,
+  port,
+  positive,
+  share,
+  size,
+  TOKEN,
+  text,
+  types
+} from './values.ts'
 
 /** What the hash strategies hash. Header names are in lower case. */
 export type HashKey = { from: 'ip' | 'path' | 'url' } | { from: 'header' | 'cookie' | 'query'; name: string }
@@ -10,6 +25,8 @@ export type RetryCondition = 'connect' | 'reset' | 'timeout' | number
 const HTTP_ORIGIN = /^https?:\/\/[^\s/?#\\@]+\/?$/i
 const UNIX_SOCKET = /^unix:\/[^\0]*[^\0/]$/
 const WITH_PATH = /^https?:\/\/[^\s/?#\\@]+\/[^\s?#\\@]+$/i
+const HOST_NAME = /^(?=.{1,253}$)[\w-]{1,63}(\.[\w-]{1,63})*\.?$/
+const DNS_SERVER = /^(\d{1,3}(\.\d{1,3}){3}|[\da-f:.]*:[\da-f:.]*:[\da-f:.]*|\[[\da-f:.]+\])(:\d{1,5})?$/i
 const RETRY_FAILURES = ['connect', 'reset', 'timeout'] as const
 const TARGET_URL = 'http://host:port, https://host:port or unix:/path, without user, query or fragment'
 
@@ -22,7 +39,7 @@ const fullTarget = mapping(
     backup: flag().prefault(false).describe('Used only when no other target is available.'),
     priority: count()
       .prefault(0)
-      .describe('From 0 to 127; used as far as targets of lower numbers cannot take the traffic. Not for backups.'),
+      .describe('From 0 to 65535; used as far as targets of lower numbers cannot take the traffic. Not for backups.'),
     down: flag().prefault(false).describe('Out of service; consistent hashing keeps its place.'),
     maxConnections: count().prefault(0).describe('Most exchanges at the same time; 0 = no limit.'),
     maxFails: count().prefault(1).describe('Failures within `failTimeout` that take it out of service; 0 = never.'),
@@ -38,6 +55,27 @@ const target = z
   .transform((value): z.input<typeof fullTarget> => (typeof value === 'string' ? { url: value } : value))
   .pipe(fullTarget)
   .register(types, { type: 'URL or mapping' })
+
+const source = mapping({
+  dns: text('a host name', HOST_NAME).describe('The name to look up; for `srv` such as `_http._tcp.users.internal`.'),
+  type: name(['address', 'a', 'aaaa', 'srv'])
+    .prefault('address')
+    .describe('The records to ask for; `address` is A and AAAA. SRV records have port, priority and weight.'),
+  protocol: name(['http', 'https']).prefault('http').describe('How the targets are spoken to.'),
+  port: port().optional().describe('Port of the targets; that of the protocol if none is given. Not with `srv`.'),
+  weight: count().prefault(1).describe('Weight of each target. Not with `srv`.'),
+  priority: count().prefault(0).describe('As that of a target. Not with `srv`.'),
+  backup: flag().prefault(false).describe('As that of a target.'),
+  maxConnections: count().prefault(0).describe('As that of a target, for each.'),
+  maxFails: count().prefault(1).describe('As that of a target.'),
+  failTimeout: duration().prefault('10s').describe('As that of a target.'),
+  minTtl: duration().prefault('5s').describe('Shortest time from one look to the next, whatever the TTL.'),
+  maxTtl: duration().prefault('5m').describe('Longest time from one look to the next, whatever the TTL.'),
+  timeout: duration().prefault('2s').describe('How long to wait for a DNS server.'),
+  servers: list(text('an IP address, or one with a port', DNS_SERVER))
+    .prefault([])
+    .describe('DNS servers, such as `10.0.0.2` or `127.0.0.1:8600`; none = those of the system.')
+})
 
 const fullStrategy = z.looseObject(
   { name: text('the name of a strategy') },
@@ -125,6 +163,7 @@ export const upstream = mapping({
   panicThreshold: share()
     .prefault(0.5)
     .describe('Share of fit targets below which unhealthy and ejected ones are used as well; 0 = never.'),
+  discover: list(source).prefault([]).describe('Names to look up in DNS, of which further targets are made.'),
   timeouts: timeouts.prefault({}).describe('How long an exchange may take.'),
   retry: retry.prefault({}).describe('When a failed attempt is followed by another.'),
   queue: queue.prefault({}).describe('Where requests wait for a target to have room.'),

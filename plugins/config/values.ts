@@ -88,6 +88,16 @@ export function share() {
   })
 }
 
+/** A port that can be connected to. */
+export function port() {
+  return leaf<number, number>({
+    type: 'port',
+    expected: 'a port from 1 to 65535',
+    parse: (value) =>
+      typeof value === 'number' && Number.isInteger(value) && value > 0 && value < 65_536 ? value : undefined
+  })
+}
+
 /** A number that may have a fraction, but not 0. */
 export function positive() {
   return leaf<number, number>({
