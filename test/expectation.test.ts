@@ -195,6 +195,53 @@ test('an expectation that nobody knows is a 417 (RFC 9110, section 10.1.1)', asy
   assert.equal((await send(gateway.port, { headers: { expect: 'the-unexpected' } })).status, 417)
 })
 
+for (const [name, fields, body] of [
+  ['a body that came with its head', 'Content-Length: 4\r\n', 'body'],
+  ['a length of zero', 'Content-Length: 0\r\n', ''],
+  ['no body', '', '']
+] as const) {
+  test(`with ${name} nobody waits for a 100, and the connection goes on`, async (t) => {
+    const { url } = await startTarget(t, (request, response) => {
+      response.write(`${request.url} `)
+      request.pipe(response)
+    })
+    const gateway = await startGateway(t, [url])
+    const client = new RawClient(t, gateway.port)
+
+    client.write(`${HEAD}${fields}\r\n${body}GET /behind HTTP/1.1\r\nHost: gw.test\r\n\r\n`)
+    const text = await client.until('/behind ')
+
+    assert.equal(text.split('200 OK').length, 3)
+    assert.ok(body === '' || text.includes(body))
+    assert.doesNotMatch(text, /connection: close/i)
+  })
+}
+
+for (const [name, expect] of [
+  ['twice', '100-continue\r\nExpect: 100-Continue'],
+  ['in a list with empty elements', ', 100-continue,']
+] as const) {
+  test(`100-continue may be asked for ${name}`, async (t) => {
+    const { url } = await startTarget(t, (request, response) => request.pipe(response))
+    const gateway = await startGateway(t, [url])
+    const client = new RawClient(t, gateway.port)
+
+    client.write(`${HEAD.replace('100-continue', expect)}Content-Length: 4\r\n\r\n`)
+    await client.until(CONTINUE)
+    client.write('body')
+
+    assert.match(await client.until('body'), /200 OK/)
+  })
+}
+
+test('nothing expected is no expectation', async (t) => {
+  const { url } = await startTarget(t, (_request, response) => response.end('answered'))
+  const gateway = await startGateway(t, [url])
+
+  assert.equal((await send(gateway.port, { headers: { expect: '' } })).status, 200)
+  assert.equal((await send(gateway.port, { headers: { expect: '100-continue, more' } })).status, 417)
+})
+
 test('HTTP/1.0 knows no expectations', async (t) => {
   const { url } = await startTarget(t, (request, response) => request.pipe(response))
   const gateway = await startGateway(t, [url])

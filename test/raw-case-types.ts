@@ -13,7 +13,8 @@ export type ClientStep =
   | { readonly answers: number }
   /** Waits for milliseconds. */
   | { readonly pause: number }
-  | { readonly leave: 'close' | 'reset' }
+  /** `half` closes its own side only. */
+  | { readonly leave: 'close' | 'reset' | 'half' }
 
 /** What a target does, in order, with one request. */
 export type TargetStep =

@@ -51,6 +51,7 @@ export class ScriptedClient {
       else if ('answers' in step) await this.wait(() => this.complete >= step.answers)
       else if ('pause' in step) await this.signal.until(() => this.closed !== 'no', step.pause)
       else if (step.leave === 'reset') this.socket.resetAndDestroy()
+      else if (step.leave === 'half') this.socket.end()
       else this.socket.destroy()
     }
     this.done = true

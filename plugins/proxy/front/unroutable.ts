@@ -3,16 +3,21 @@ import { Http2ServerResponse } from 'node:http2'
 import type { FastifyInstance } from 'fastify'
 import { ExpectationFailedError, MethodNotAllowedError } from '../../errors.ts'
 import { afterAnswers } from './answers-under-way.ts'
+import { asksOnlyForContinue } from './expectation.ts'
 import { refuse, refuseRequest } from './refusal.ts'
 
 /**
  * Gives requests an answer that Node.js hands to no route: CONNECT, on which it would only cut the connection, and
  * expectations other than `100-continue`. Applies to the whole server; what somebody else looks after is left to them.
  */
-export function answerUnroutable({ server }: FastifyInstance): void {
+export function answerUnroutable(fastify: FastifyInstance): void {
+  const { server } = fastify
   if (server.listenerCount('connect') === 0) server.on('connect', refuseTunnel)
   if (server.listenerCount('checkExpectation') === 0) {
-    server.on('checkExpectation', (_request, response) => refuseRequest(response, new ExpectationFailedError()))
+    server.on('checkExpectation', (request, response) => {
+      if (asksOnlyForContinue(request.headers.expect)) fastify.routing(request, response)
+      else refuseRequest(response, new ExpectationFailedError())
+    })
   }
 }
 
