@@ -82,6 +82,7 @@ test('an upstream has its defaults', () => {
     },
     queue: { size: 0, timeout: 5_000 },
     hedge: { enabled: false, quantile: 0.95 },
+    failover: undefined,
     http2: false,
     tls: { verify: true }
   })
@@ -318,6 +319,16 @@ const faults: [name: string, input: unknown, expected: string][] = [
     'a route without upstream',
     { routes: [{}] },
     'options.routes[0].upstream: found nothing, expected an upstream, or a redirect in its place'
+  ],
+  [
+    'a failover to an unknown upstream',
+    withUpstream({ failover: { upstream: 'usrs' } }),
+    "options.upstreams.users.failover.upstream: found 'usrs', expected one of: users (did you mean 'users'?)"
+  ],
+  [
+    'a failover to itself',
+    withUpstream({ failover: 'users' }),
+    "options.upstreams.users.failover: found 'users', expected an upstream whose failover does not lead back to 'users'"
   ],
   [
     'a mirror to an unknown upstream',

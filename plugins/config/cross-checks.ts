@@ -17,6 +17,7 @@ export function crossCheck(input: unknown, strategies: readonly string[] = []): 
     ...Object.entries(upstreams).flatMap(([name, upstream]) =>
       checkStrategy(tree(upstream).strategy, ['upstreams', name, 'strategy'], strategies)
     ),
+    ...checkFailovers(upstreams),
     ...routes.flatMap((route, index) => checkRoute(tree(route), ['routes', index], Object.keys(upstreams))),
     ...repeated(
       routes.map((route, index) => tree(route).id ?? defaultRouteId(index)),
@@ -64,6 +65,31 @@ function checkSources(upstream: Tree, path: FaultPath): Fault[] {
     }
     return faults
   })
+}
+
+/** An upstream may stand in for another, and a third for that one, but nowhere may that lead back. */
+function checkFailovers(upstreams: Tree): Fault[] {
+  const known = Object.keys(upstreams)
+  const next = new Map(known.map((name) => [name, failoverOf(upstreams[name])]))
+  return known.flatMap((name) => {
+    const other = next.get(name)
+    if (other === undefined) return []
+    const written = tree(upstreams[name]).failover
+    const path = ['upstreams', name, 'failover', ...(typeof written === 'string' ? [] : ['upstream'])]
+    const faults = unknownUpstream(other, path, known)
+    if (faults.length > 0) return faults
+    const seen = new Set<string>()
+    for (let at: string | undefined = other; at !== undefined && !seen.has(at); at = next.get(at)) seen.add(at)
+    return seen.has(name)
+      ? [value(path, found(other, `an upstream whose failover does not lead back to '${name}'`))]
+      : []
+  })
+}
+
+function failoverOf(upstream: unknown): string | undefined {
+  const { failover } = tree(upstream)
+  const name = typeof failover === 'string' ? failover : tree(failover).upstream
+  return typeof name === 'string' ? name : undefined
 }
 
 function checkStrategy(strategy: unknown, path: FaultPath, known: readonly string[]): Fault[] {

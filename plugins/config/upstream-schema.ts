@@ -141,6 +141,22 @@ const slowStart = mapping({
   minWeight: share().prefault(0.1).describe('Share of its weight that it has from the beginning.')
 })
 
+const fullFailover = mapping(
+  {
+    upstream: text('the name of an upstream').describe('Name of the upstream that stands in.'),
+    on: list(retryCondition())
+      .prefault([])
+      .describe('Failures and statuses, as in `retry.on`, after which it stands in too, once nothing is left to try.')
+  },
+  'the name of an upstream or a mapping'
+)
+
+const failover = z
+  .custom<string | z.input<typeof fullFailover>>()
+  .transform((value): z.input<typeof fullFailover> => (typeof value === 'string' ? { upstream: value } : value))
+  .pipe(fullFailover)
+  .register(types, { type: 'name or mapping' })
+
 const tls = mapping({
   verify: flag().prefault(true).describe("Whether the target's certificate must be valid."),
   ca: text('PEM text, or the path of a PEM file')
@@ -161,18 +177,28 @@ export const upstream = mapping({
   targets: list(target).prefault([]).describe('The backends.'),
   slowStart: slowStart.prefault({}).describe('How targets take up their work.'),
   panicThreshold: share()
-    .prefault(0.5)
-    .describe('Share of fit targets below which unhealthy and ejected ones are used as well; 0 = never.'),
+    .optional()
+    .describe(
+      'Share of fit targets below which unhealthy and ejected ones are used as well; 0 = never. By default 0.5, and 0 where there is a `failover`.'
+    ),
   discover: list(source).prefault([]).describe('Names to look up in DNS, of which further targets are made.'),
   timeouts: timeouts.prefault({}).describe('How long an exchange may take.'),
   retry: retry.prefault({}).describe('When a failed attempt is followed by another.'),
   queue: queue.prefault({}).describe('Where requests wait for a target to have room.'),
   hedge: hedge.prefault({}).describe('Second attempts beside slow ones, within `retry.budget`.'),
+  failover: failover
+    .optional()
+    .describe('Where requests go while no target is available; see [failover](traffic.md#failover).'),
   http2: flag()
     .prefault(false)
     .describe('HTTP/2 to the targets: as agreed on by ALPN with `https`, with prior knowledge with `http` and `unix`.'),
   tls: tls.prefault({}).describe('For `https` targets. Paths of files are relative to the configuration file.')
-}).transform((parsed) => ({ ...parsed, hashKey: parsed.hashKey }))
+}).transform((parsed) => ({
+  ...parsed,
+  hashKey: parsed.hashKey,
+  failover: parsed.failover,
+  panicThreshold: parsed.panicThreshold ?? (parsed.failover === undefined ? 0.5 : 0)
+}))
 
 function targetUrl() {
   return z

@@ -33,7 +33,7 @@ import { awaitsContinue } from './front/expectation.ts'
 import { restoreUrl } from './front/odd-url.ts'
 import { ALLOWED_METHODS } from './front/refusal.ts'
 import { GatewayExchange } from './gateway-exchange.ts'
-import { keyOf, Mirror } from './mirroring/mirror.ts'
+import { Mirror } from './mirroring/mirror.ts'
 import { MirroredExchange } from './mirroring/mirrored-exchange.ts'
 import type { Mirrors } from './mirroring/mirrors.ts'
 import { parseHost } from './routing/host.ts'
@@ -153,7 +153,6 @@ export class Gateway implements ForwardingHooks {
     const body = this.readBody(exchange, upstream)
     // A small body is here sooner than the target's word that it wants it.
     const large = body !== undefined && (body.length < 0 || body.length > upstream.retry.bodyLimit)
-    const readers = this.readers.get(upstream)
     const outgoing = {
       method: request.method,
       path: matched.rewriteUrl?.(path, query) ?? path + query,
@@ -165,13 +164,21 @@ export class Gateway implements ForwardingHooks {
       idempotent:
         isIdempotent(request.method) ||
         (matched.config.retry.idempotencyKey && message.headers['idempotency-key'] !== undefined),
-      key: readers?.key?.(message, this.clientAddress),
-      token: readers?.token?.(message, this.clientAddress)
+      key: this.keyOf(exchange, upstream),
+      token: this.tokenOf(exchange, upstream)
     }
     exchange.forwarding = new Forwarding(exchange, upstream, outgoing, this.deadlines, this)
     if (matched.mirrors !== undefined && exchange.upgrade === undefined)
       exchange.mirrored = MirroredExchange.begin(matched.mirrors, exchange, outgoing)
     exchange.forwarding.start()
+  }
+
+  keyOf({ request }: GatewayExchange, upstream: UpstreamRuntime): string | undefined {
+    return this.readers.get(upstream)?.key?.(request.raw, this.clientAddress)
+  }
+
+  tokenOf({ request }: GatewayExchange, upstream: UpstreamRuntime): string | undefined {
+    return this.readers.get(upstream)?.token?.(request.raw, this.clientAddress)
   }
 
   inform({ reply }: GatewayExchange, status: number, headers: readonly string[]): void {
@@ -220,7 +227,7 @@ export class Gateway implements ForwardingHooks {
     const own = route.config.mirrors.flatMap((config) => {
       const runtime = upstreams.get(config.upstream)
       if (runtime === undefined) return []
-      const key = keyOf(this.readers.get(runtime)?.key, this.clientAddress)
+      const key = (exchange: GatewayExchange) => this.keyOf(exchange, runtime)
       return [new Mirror({ route: route.id, config, runtime, key, deadlines: this.deadlines, mirrors, random, log })]
     })
     for (const mirror of own) mirrors.add(mirror)

@@ -14,6 +14,7 @@ import balancer, { type StrategyFactory } from '../balancer/index.ts'
 import { type GatewayConfig, type GatewayOptions, parseOptions } from '../config/index.ts'
 import { UnknownRouteError } from '../errors.ts'
 import middleware, { type Layer } from '../middleware/index.ts'
+import { linkFailovers } from './forwarding/failover.ts'
 import { Hedging } from './forwarding/hedging.ts'
 import { RequestQueue } from './forwarding/request-queue.ts'
 import { RetryPolicy } from './forwarding/retry-policy.ts'
@@ -97,7 +98,7 @@ function readConfig(options: ProxyOptions, shared: ReadonlySet<string>): Gateway
 async function serveRoutes(fastify: FastifyInstance, config: GatewayConfig, closeTimeout: number): Promise<void> {
   const now = () => performance.now()
   const upstreams = new Map<string, UpstreamRuntime>()
-  for (const [name, { timeouts, retry, queue: queueOptions, hedge, http2, tls, hashKey }] of Object.entries(
+  for (const [name, { timeouts, retry, queue: queueOptions, hedge, http2, tls, hashKey, failover }] of Object.entries(
     config.upstreams
   )) {
     const balancer = fastify.balancers.get(name)
@@ -109,11 +110,13 @@ async function serveRoutes(fastify: FastifyInstance, config: GatewayConfig, clos
       balancer,
       transport: http2 ? new Http2Transport(tls, now) : new Http1Transport(tls, now),
       timeouts,
-      retry: new RetryPolicy(retry, { now, random: Math.random, date: Date.now }),
+      retry: new RetryPolicy(retry, { now, random: Math.random, date: Date.now }, failover !== undefined),
       queue,
-      hedging: hedge.enabled ? new Hedging(hedge.quantile) : undefined
+      hedging: hedge.enabled ? new Hedging(hedge.quantile) : undefined,
+      failover: undefined
     })
   }
+  linkFailovers(upstreams, config.upstreams)
   const gateway = new Gateway({
     config,
     upstreams,

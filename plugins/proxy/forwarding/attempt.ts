@@ -5,7 +5,7 @@ import { IdleTimeoutError, ResponseTimeoutError } from '../../errors.ts'
 import type { Answer, AnswerSource } from '../answer/answer.ts'
 import type { BodySource, ResponseHead, TransportAttempt, TransportHandler } from '../transport/index.ts'
 import { safeTrailers } from './trailers.ts'
-import type { AttemptOwner, OutgoingRequest } from './types.ts'
+import type { AttemptOwner, OutgoingRequest, UpstreamRuntime } from './types.ts'
 
 const CONNECTING = 0
 const SENDING = 1
@@ -29,6 +29,8 @@ export interface AttemptOptions {
  */
 export class Attempt implements TransportHandler, AnswerSource {
   readonly owner: AttemptOwner
+  /** An exchange may go on at another upstream before an attempt is over. */
+  readonly upstream: UpstreamRuntime
   readonly target: Target
   readonly fresh: boolean
   /** Follows an attempt at the same target. */
@@ -56,6 +58,7 @@ export class Attempt implements TransportHandler, AnswerSource {
 
   constructor(owner: AttemptOwner, target: Target, { fresh, repeated }: AttemptOptions) {
     this.owner = owner
+    this.upstream = owner.upstream
     this.target = target
     this.fresh = fresh
     this.repeated = repeated
@@ -66,7 +69,8 @@ export class Attempt implements TransportHandler, AnswerSource {
   }
 
   start(request: OutgoingRequest, body: BodySource | undefined, headers: readonly string[]): void {
-    const { upstream, exchange } = this.owner
+    const { upstream } = this
+    const { exchange } = this.owner
     upstream.balancer.acquire(this.target)
     exchange.attempts++
     exchange.target = this.target.url
@@ -135,7 +139,7 @@ export class Attempt implements TransportHandler, AnswerSource {
   onUpgrade(head: ResponseHead, socket: Duplex, early: Buffer): void {
     this.handle = undefined
     // To the balancer, the attempt has succeeded now, and not when its tunnel ends; that only keeps the place.
-    const { balancer } = this.owner.upstream
+    const { balancer } = this.upstream
     balancer.release(this.target, 'success', this.measure())
     this.measuredFrom = -1
     balancer.acquire(this.target)
@@ -162,7 +166,7 @@ export class Attempt implements TransportHandler, AnswerSource {
 
   /** The present phase took too long. */
   onDeadline(): void {
-    const { response, idle } = this.owner.upstream.timeouts
+    const { response, idle } = this.upstream.timeouts
     if (this.phase === WAITING) {
       this.handle?.abort()
       this.onError(new ResponseTimeoutError(response))
@@ -189,7 +193,8 @@ export class Attempt implements TransportHandler, AnswerSource {
     this.deadline = Number.POSITIVE_INFINITY
     this.handle?.abort()
     this.handle = undefined
-    const { exchange, upstream } = this.owner
+    const { upstream } = this
+    const { exchange } = this.owner
     exchange.targetTime += performance.now() - this.startedAt
     upstream.balancer.release(this.target, outcome, this.latency ?? this.measure())
     upstream.queue.wake()
@@ -207,7 +212,7 @@ export class Attempt implements TransportHandler, AnswerSource {
 
   private enter(phase: number): void {
     this.phase = phase
-    const { deadlines, upstream } = this.owner
-    this.deadline = deadlines.after(phase === WAITING ? upstream.timeouts.response : upstream.timeouts.idle)
+    const { timeouts } = this.upstream
+    this.deadline = this.owner.deadlines.after(phase === WAITING ? timeouts.response : timeouts.idle)
   }
 }

@@ -36,13 +36,16 @@ const FIRST: DispatchOptions = { fresh: false, repeated: false, rival: undefined
  */
 export class Forwarding implements AttemptOwner, Expiring, PickContext, Waiter {
   readonly exchange: GatewayExchange
-  readonly upstream: UpstreamRuntime
   readonly deadlines: Deadlines
-  readonly key: string | undefined
-  readonly token: string | undefined
+  /** Another one after a failover. */
+  upstream: UpstreamRuntime
+  key: string | undefined
+  token: string | undefined
 
-  private readonly request: OutgoingRequest
+  private request: OutgoingRequest
   private readonly hooks: ForwardingHooks
+  /** Milliseconds for the whole exchange, as the first upstream says. */
+  private readonly total: number
   private readonly totalDeadline: number
   /** When to give up waiting in the queue; after the target is done, when to look whether the client still reads. */
   private waitDeadline = Number.POSITIVE_INFINITY
@@ -68,7 +71,8 @@ export class Forwarding implements AttemptOwner, Expiring, PickContext, Waiter {
     this.token = request.token
     upstream.retry.budget.deposit()
     deadlines.add(this)
-    this.totalDeadline = deadlines.after(upstream.timeouts.total)
+    this.total = upstream.timeouts.total
+    this.totalDeadline = deadlines.after(this.total)
     whenClosed(exchange.request.raw, exchange.reply.raw, () => this.onClientClose())
   }
 
@@ -146,9 +150,11 @@ export class Forwarding implements AttemptOwner, Expiring, PickContext, Waiter {
     this.report(error, attempt)
     attempt.end(error instanceof UpgradeUnsupportedError ? 'neutral' : 'failure')
     if (this.leavesRival(attempt)) return
-    const delay = repeatable ? this.retryDelay(attempt.target, conditionOf(error), 0) : undefined
-    if (delay === undefined) this.finish(error)
-    else if (this.upstream.retry.budget.take()) this.retry(attempt.target, delay)
+    const condition = repeatable ? conditionOf(error) : undefined
+    const delay = this.retryDelay(attempt.target, condition, 0)
+    if (delay === undefined) {
+      if (!this.takeFailover(condition) || !this.failOver()) this.finish(error)
+    } else if (this.upstream.retry.budget.take()) this.retry(attempt.target, delay)
     else this.finish(new RetryBudgetError(this.upstream.name, { cause: error }))
   }
 
@@ -168,12 +174,12 @@ export class Forwarding implements AttemptOwner, Expiring, PickContext, Waiter {
     if (this.ended) {
       this.checkClient()
     } else if (deadlines.now >= this.totalDeadline) {
-      const error = new TotalTimeoutError(upstream.timeouts.total)
+      const error = new TotalTimeoutError(this.total)
       if (attempt !== undefined) this.report(error, attempt)
       this.endAttempts('failure')
       this.finish(error)
     } else if (attempt === undefined) {
-      this.finish(new QueueTimeoutError(upstream.name))
+      this.refuse(new QueueTimeoutError(upstream.name))
     } else {
       const { rival } = attempt
       if (attempt.deadline <= deadlines.now) attempt.onDeadline()
@@ -184,9 +190,40 @@ export class Forwarding implements AttemptOwner, Expiring, PickContext, Waiter {
   /** Waits for a target to have room, where that is what is missing. */
   private wait(): void {
     const { name, balancer, queue } = this.upstream
-    if (!balancer.targets.some((target) => target.isFull(this))) this.finish(new NoTargetError(name))
+    if (!balancer.targets.some((target) => target.isFull(this))) this.refuse(new NoTargetError(name))
     else if (queue.add(this)) this.waitDeadline = this.deadlines.after(queue.timeout)
-    else this.finish(queue.enabled ? new QueueFullError(name) : new NoTargetError(name))
+    else this.refuse(queue.enabled ? new QueueFullError(name) : new NoTargetError(name))
+  }
+
+  /** No target of the upstream takes the request: another upstream may. */
+  private refuse(error: Error): void {
+    if (!this.failOver()) this.finish(error)
+  }
+
+  /** Whether attempts that ended so lead to another upstream, within the budget; they are counted then. */
+  private takeFailover(condition: RetryCondition | undefined): boolean {
+    const { failover, retry } = this.upstream
+    return failover?.covers(condition) === true && retry.budget.take()
+  }
+
+  /** Goes on at the upstream that stands in for the present one; false when there is none. */
+  private failOver(): boolean {
+    const { exchange, hooks, upstream } = this
+    if (upstream.failover === undefined) return false
+    const other = upstream.failover.upstream
+    exchange.request.log.info({ upstream: upstream.name, failover: other.name }, 'another upstream stands in')
+    upstream.queue.delete(this)
+    this.waitDeadline = Number.POSITIVE_INFINITY
+
+    this.upstream = other
+    exchange.upstream = other.name
+    this.key = hooks.keyOf(exchange, other)
+    this.token = hooks.tokenOf(exchange, other)
+    this.request = { ...this.request, key: this.key, token: this.token }
+    this.further?.moveTo(other, this.request)
+    other.retry.budget.deposit()
+    this.start()
+    return true
   }
 
   private dispatch(target: Target, options: DispatchOptions): void {
@@ -209,14 +246,19 @@ export class Forwarding implements AttemptOwner, Expiring, PickContext, Waiter {
   private passOver(attempt: Attempt, head: ResponseHead): boolean {
     const { exchange, request, upstream } = this
     const { target, rival } = attempt
-    if (!upstream.retry.covers(head.status) || !isRepeatable(true, request)) return false
-    const delay = this.retryDelay(target, head.status, upstream.retry.waitOf(head.headers))
-    if (rival === undefined && (delay === undefined || !upstream.retry.budget.take())) return false
+    const { failover, retry } = upstream
+    const isRetried = retry.covers(head.status)
+    if (!(isRetried || failover?.covers(head.status) === true) || !isRepeatable(true, request)) return false
+    const delay = isRetried ? this.retryDelay(target, head.status, retry.waitOf(head.headers)) : undefined
+    const isGranted = () => (delay === undefined ? this.takeFailover(head.status) : retry.budget.take())
+    if (rival === undefined && !isGranted()) return false
 
     const details = { upstream: upstream.name, target: target.url, status: head.status, attempt: exchange.attempts }
     exchange.request.log.warn(details, 'attempt answered with a status that is tried again')
     attempt.discard()
-    if (!this.leavesRival(attempt)) this.retry(target, delay ?? 0)
+    if (this.leavesRival(attempt)) return true
+    if (delay === undefined) this.failOver()
+    else this.retry(target, delay)
     return true
   }
 

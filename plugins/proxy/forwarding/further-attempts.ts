@@ -10,8 +10,8 @@ export class FurtherAttempts {
   /** Targets that are not asked again. */
   tried: readonly Target[] = []
 
-  private readonly upstream: UpstreamRuntime
-  private readonly request: OutgoingRequest
+  private upstream: UpstreamRuntime
+  private request: OutgoingRequest
   private retries = 0
   private timer: NodeJS.Timeout | undefined = undefined
 
@@ -61,6 +61,13 @@ export class FurtherAttempts {
     if (body !== undefined && body.copy() === undefined) return undefined
     if (!this.hasOther(first) || !retry.budget.take()) return undefined
     return balancer.get({ key, tried: [...this.tried, first] })
+  }
+
+  /** The exchange goes on at another upstream; retries made so far count there too. */
+  moveTo(upstream: UpstreamRuntime, request: OutgoingRequest): void {
+    this.stop()
+    this.upstream = upstream
+    this.request = request
   }
 
   exclude(target: Target): void {

@@ -40,10 +40,11 @@ export class RetryPolicy {
   private readonly random: () => number
   private readonly date: () => number
 
-  constructor(config: UpstreamConfig['retry'], { now, random, date }: RetryDeps) {
+  /** @param elsewhere whether attempts that fail may lead to another upstream */
+  constructor(config: UpstreamConfig['retry'], { now, random, date }: RetryDeps, elsewhere = false) {
     this.config = config
     this.attempts = config.attempts
-    this.bodyLimit = config.attempts > 0 ? config.bodyLimit : 0
+    this.bodyLimit = config.attempts > 0 || elsewhere ? config.bodyLimit : 0
     this.budget = new RetryBudget(config.budget, now)
     this.random = random
     this.date = date

@@ -6,6 +6,7 @@ import type { GatewayExchange } from '../gateway-exchange.ts'
 import type { ResponseHead, Transport } from '../transport/index.ts'
 import type { Attempt } from './attempt.ts'
 import type { Deadlines } from './deadlines.ts'
+import type { Failover } from './failover.ts'
 import type { Hedging } from './hedging.ts'
 import type { RequestBody } from './request-body.ts'
 import type { RequestQueue } from './request-queue.ts'
@@ -21,6 +22,8 @@ export interface UpstreamRuntime {
   readonly queue: RequestQueue
   /** Undefined when no request of the upstream is ever hedged. */
   readonly hedging: Hedging | undefined
+  /** What stands in for it; set once all upstreams are there. */
+  failover: Failover | undefined
 }
 
 /** What goes to the target, made once for all attempts. */
@@ -46,6 +49,10 @@ export interface OutgoingRequest {
 
 /** What the gateway does around an exchange. */
 export interface ForwardingHooks {
+  /** What the strategy of an upstream hashes. */
+  keyOf(exchange: GatewayExchange, upstream: UpstreamRuntime): string | undefined
+  /** What the client brought along to be known by at an upstream. */
+  tokenOf(exchange: GatewayExchange, upstream: UpstreamRuntime): string | undefined
   /** An informational response of the target, other than 100 and 101. */
   inform(exchange: GatewayExchange, status: number, headers: readonly string[]): void
   /** The response of the target is chosen: begins the answer. */

@@ -3,7 +3,6 @@ import type { RouteConfig } from '../../config/index.ts'
 import type { Deadlines } from '../forwarding/deadlines.ts'
 import type { OutgoingRequest, UpstreamRuntime } from '../forwarding/types.ts'
 import type { GatewayExchange } from '../gateway-exchange.ts'
-import type { KeyReader } from '../routing/hash-key.ts'
 import { type Compare, compileComparison } from './comparison.ts'
 import { MirroredRequest } from './mirrored-request.ts'
 import type { MirrorReport, Mirrors } from './mirrors.ts'
@@ -43,7 +42,7 @@ export interface MirrorSetup {
   readonly config: MirrorConfig
   readonly runtime: UpstreamRuntime
   /** Reads what the strategy of the mirror's upstream hashes. */
-  readonly key: ((exchange: GatewayExchange) => string | undefined) | undefined
+  readonly key: (exchange: GatewayExchange) => string | undefined
   readonly deadlines: Deadlines
   readonly mirrors: Mirrors
   readonly random: () => number
@@ -104,7 +103,7 @@ export class Mirror {
     if (length > config.bodyLimit) this.counters.droppedBody++
     else if (this.#requests.size >= config.maxInFlight) this.counters.droppedBusy++
     else {
-      const request = new MirroredRequest(this, this.#setup, exchange, outgoing, this.#setup.key?.(exchange))
+      const request = new MirroredRequest(this, this.#setup, exchange, outgoing, this.#setup.key(exchange))
       this.#requests.add(request)
       return request
     }
@@ -150,9 +149,4 @@ export class Mirror {
   close(): void {
     for (const request of this.#requests) request.cancel()
   }
-}
-
-/** @internal */
-export function keyOf(read: KeyReader | undefined, clientAddress: Parameters<KeyReader>[1]): MirrorSetup['key'] {
-  return read === undefined ? undefined : ({ request }) => read(request.raw, clientAddress)
 }

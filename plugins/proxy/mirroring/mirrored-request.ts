@@ -7,6 +7,7 @@ import type { GatewayExchange } from '../gateway-exchange.ts'
 import {
   type BodySink,
   type BodySource,
+  isOverloaded,
   isStale,
   isUnprocessed,
   type ResponseHead,
@@ -168,7 +169,7 @@ export class MirroredRequest implements TransportHandler, BodySource, Expiring {
   onError(error: Error): void {
     if (this.phase !== SENDING) return
     this.mirror.counters.failed++
-    this.fail(error, isStale(error) || isUnprocessed(error) ? 'neutral' : 'failure')
+    this.fail(error, isStale(error) || isUnprocessed(error) || isOverloaded(error) ? 'neutral' : 'failure')
   }
 
   onDeadline(): void {
