@@ -272,3 +272,79 @@ export const MethodNotAllowedError = createError<[string]>(
   'Method %s is not allowed',
   405
 )
+
+/** What is given as an event function, or its name or options, cannot be one. Args: reason. */
+export const InvalidFunctionError = createError<[string]>(
+  'FST_GATEWAY_INVALID_FUNCTION',
+  'Invalid event function: %s',
+  500
+)
+
+/** A function or an app of that name exists already. Args: name. */
+export const DuplicateFunctionError = createError<[string]>(
+  'FST_GATEWAY_DUPLICATE_FUNCTION',
+  "Event function '%s' is already defined",
+  500
+)
+
+/** No event function has that name. Args: name. */
+export const UnknownFunctionError = createError<[string]>(
+  'FST_GATEWAY_UNKNOWN_FUNCTION',
+  "There is no event function '%s'",
+  404
+)
+
+/** An event is not JSON in UTF-8. Args: what is wrong with it. */
+export const InvalidJsonError = createError<[string]>('FST_GATEWAY_INVALID_JSON', 'The event is not JSON: %s', 400)
+
+/** An event does not fit the schema of its function. Args: the fields, and what was expected of them. */
+export const InvalidEventError = createError<[string]>('FST_GATEWAY_INVALID_EVENT', 'The event does not fit: %s', 400)
+
+/** An event comes with a content type that is not JSON. */
+export const UnsupportedContentTypeError = createError(
+  'FST_GATEWAY_UNSUPPORTED_CONTENT_TYPE',
+  'Events are JSON: application/json or application/octet-stream',
+  415
+)
+
+/** An event is larger than functions take. Args: the limit in bytes. */
+export const EventTooLargeError = createError<[number]>(
+  'FST_GATEWAY_EVENT_TOO_LARGE',
+  'The event is larger than %d bytes',
+  413
+)
+
+/** As many handlers of the function are at work as may be. Args: function. */
+export const TooManyInvocationsError = createError<[string]>(
+  'FST_GATEWAY_TOO_MANY_INVOCATIONS',
+  "Event function '%s' has too much to do",
+  429
+)
+
+/** A function did not return in time. Args: function, the limit in milliseconds. */
+export const FunctionTimeoutError = createError<[string, number]>(
+  'FST_GATEWAY_FUNCTION_TIMEOUT',
+  "Event function '%s' did not return within %d ms",
+  504
+)
+
+/** A function returned what its schema does not allow, or what JSON cannot say. Args: the fields, and why. */
+export const InvalidResultError = createError<[string]>(
+  'FST_GATEWAY_INVALID_RESULT',
+  'The result of the function does not fit: %s',
+  500
+)
+
+/** A function of mode `http` returned what is no response. Args: reason. */
+export const MalformedResultError = createError<[string]>(
+  'FST_GATEWAY_MALFORMED_RESULT',
+  'The result of the function is no response: %s',
+  502
+)
+
+/** An event of a platform has none of the forms that are known. */
+export const UnsupportedEventError = createError(
+  'FST_GATEWAY_UNSUPPORTED_EVENT',
+  'The event is none of HTTP in a form that is known',
+  400
+)
