@@ -8,6 +8,7 @@ import pretty from 'pino-pretty'
 import { StrategyRegistry } from './plugins/balancer/index.ts'
 import { type GatewayConfig, type GatewayEnv, parseEnv, parseOptions } from './plugins/config/index.ts'
 import demo from './plugins/demo/index.ts'
+import diagnostics from './plugins/diagnostics/index.ts'
 import discovery from './plugins/discovery/index.ts'
 import { NoRouteError } from './plugins/errors.ts'
 import { accessLog, printableUrl } from './plugins/middleware/index.ts'
@@ -59,6 +60,7 @@ export async function buildApp(
     return reply.send(new NoRouteError(request.method, printableUrl(path)))
   })
   app.server.on('sessionError', (err) => app.log.debug({ err }, 'a connection of HTTP/2 ended with an error'))
+  await app.register(diagnostics, parsed.diagnostics)
   await app.register(proxy, { config, layers: layersOf(parsed, {}), closeTimeout: parsed.shutdownTimeout })
   await app.register(discovery, { config })
   return { app, env: parsed }

@@ -348,3 +348,65 @@ export const UnsupportedEventError = createError(
   'The event is none of HTTP in a form that is known',
   400
 )
+
+/** A client of the diagnostics is not on this machine. */
+export const DiagnosticsForbiddenError = createError(
+  'FST_GATEWAY_DIAGNOSTICS_FORBIDDEN',
+  'Diagnostics are for clients on this machine',
+  403
+)
+
+/** A client of the diagnostics does not show the token. */
+export const DiagnosticsUnauthorizedError = createError(
+  'FST_GATEWAY_DIAGNOSTICS_UNAUTHORIZED',
+  'Diagnostics need the bearer token',
+  401
+)
+
+/** The diagnostics have no such thing to do. Args: what is wrong with the request. */
+export const DiagnosticsRequestError = createError<[string]>(
+  'FST_GATEWAY_DIAGNOSTICS_REQUEST',
+  'Bad request for diagnostics: %s',
+  400
+)
+
+/** There is no artifact of that name. */
+export const DiagnosticsNotFoundError = createError('FST_GATEWAY_DIAGNOSTICS_NOT_FOUND', 'No such artifact', 404)
+
+/** Another artifact is being taken. */
+export const DiagnosticsBusyError = createError('FST_GATEWAY_DIAGNOSTICS_BUSY', 'Another artifact is being taken', 409)
+
+/** The last artifact was taken less than `diagnostics.minInterval` ago. Args: milliseconds to wait. */
+export const DiagnosticsIntervalError = createError<[number]>(
+  'FST_GATEWAY_DIAGNOSTICS_INTERVAL',
+  'The next artifact can be taken in %d ms',
+  429
+)
+
+/** A snapshot of the heap would stop the process for too long. Args: bytes in use, the limit. */
+export const DiagnosticsHeapError = createError<[number, number]>(
+  'FST_GATEWAY_DIAGNOSTICS_HEAP',
+  'The heap has %d bytes in use, more than the %d of which a snapshot is taken',
+  409
+)
+
+/** There is less free space on the disk than `diagnostics.minFree`. Args: free bytes, the limit. */
+export const DiagnosticsDiskError = createError<[number, number]>(
+  'FST_GATEWAY_DIAGNOSTICS_DISK',
+  'The disk has %d bytes free, fewer than the %d that must stay',
+  507
+)
+
+/** The main thread does not react, since it is within native code. Args: milliseconds it was given. */
+export const DiagnosticsTimeoutError = createError<[number]>(
+  'FST_GATEWAY_DIAGNOSTICS_TIMEOUT',
+  'The main thread did not react within %d ms',
+  504
+)
+
+/** The diagnostics cannot start. Args: reason. */
+export const DiagnosticsUnavailableError = createError<[string]>(
+  'FST_GATEWAY_DIAGNOSTICS_UNAVAILABLE',
+  'Diagnostics cannot start: %s',
+  500
+)

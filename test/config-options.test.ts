@@ -46,6 +46,20 @@ test('without options there are no upstreams and no routes', () => {
       maxHeaderSize: 16_384,
       bodyLimit: 0,
       http2: true
+    },
+    diagnostics: {
+      enabled: false,
+      host: '127.0.0.1',
+      port: 9901,
+      directory: 'diagnostics',
+      maxFiles: 20,
+      maxBytes: 1024 ** 3,
+      minFree: 1024 ** 3,
+      minInterval: 10_000,
+      maxHeap: 64 * 1024 ** 2,
+      heapStrings: false,
+      blockedAfter: 0,
+      crashLocals: false
     }
   })
 })
@@ -228,7 +242,7 @@ const faults: [name: string, input: unknown, expected: string][] = [
   [
     'an unknown key that resembles none',
     { zebra: 1 },
-    "options.zebra: unknown key 'zebra', expected one of: upstreams, routes, trustedProxies, server"
+    "options.zebra: unknown key 'zebra', expected one of: upstreams, routes, trustedProxies, server, diagnostics"
   ],
   [
     'a bad duration',

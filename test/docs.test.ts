@@ -71,6 +71,7 @@ test('plugins import one another along the arrows of docs/architecture.md, throu
     proxy: ['middleware', 'balancer', 'config'],
     discovery: ['balancer', 'config'],
     demo: ['config'],
+    diagnostics: ['config'],
     server: ['config']
   }
   const sources = readdirSync('plugins', { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'))

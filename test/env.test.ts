@@ -33,6 +33,7 @@ const defaults = {
   accessLog: false,
   shutdownTimeout: 10_000,
   server: parseOptions({}).server,
+  diagnostics: parseOptions({}).diagnostics,
   config: undefined,
   source: 'none',
   configFile: undefined

@@ -2,6 +2,8 @@ import { type Fault, type FaultPath, found, oneOf } from './faults.ts'
 import { defaultRouteId } from './route-schema.ts'
 import { isTargetUrl } from './upstream-schema.ts'
 
+const TOKEN_FORM = 'at least 32 printable characters without spaces'
+
 type Tree = Readonly<Record<string, unknown>>
 
 /**
@@ -18,6 +20,7 @@ export function crossCheck(input: unknown, strategies: readonly string[] = []): 
       checkStrategy(tree(upstream).strategy, ['upstreams', name, 'strategy'], strategies)
     ),
     ...checkFailovers(upstreams),
+    ...checkDiagnostics(tree(tree(input).diagnostics)),
     ...routes.flatMap((route, index) => checkRoute(tree(route), ['routes', index], Object.keys(upstreams))),
     ...repeated(
       routes.map((route, index) => tree(route).id ?? defaultRouteId(index)),
@@ -90,6 +93,14 @@ function failoverOf(upstream: unknown): string | undefined {
   const { failover } = tree(upstream)
   const name = typeof failover === 'string' ? failover : tree(failover).upstream
   return typeof name === 'string' ? name : undefined
+}
+
+/** The length of a token is told, not the token. */
+function checkDiagnostics({ enabled, token }: Tree): Fault[] {
+  const path = ['diagnostics', 'token']
+  if (token === undefined) return enabled === true ? [value(path, found(undefined, TOKEN_FORM))] : []
+  if (typeof token !== 'string' || /^[!-~]{32,}$/.test(token)) return []
+  return [value(path, `found ${token.length} characters, expected ${TOKEN_FORM}`)]
 }
 
 function checkStrategy(strategy: unknown, path: FaultPath, known: readonly string[]): Fault[] {

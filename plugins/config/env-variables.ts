@@ -16,7 +16,7 @@ export const variables = mapping({
   GATEWAY_CONFIG: text('the path of a file')
     .optional()
     .describe(
-      'Configuration file, YAML or JSON. Takes the place of all variables from GATEWAY_TARGETS to GATEWAY_TLS_KEY.'
+      'Configuration file, YAML or JSON. Takes the place of all variables from GATEWAY_TARGETS to GATEWAY_DIAGNOSTICS_CRASH_LOCALS.'
     ),
   GATEWAY_TARGETS: part(
     ['upstreams', 'default', 'targets'],
@@ -41,6 +41,22 @@ export const variables = mapping({
     'Certificate of the server, which then speaks TLS: the path of a PEM file, or PEM text.'
   ),
   GATEWAY_TLS_KEY: part(['server', 'tls', 'key'], 'gateway.key').describe('Its private key: a path, or PEM text.'),
+  GATEWAY_DIAGNOSTICS_ENABLED: part(['diagnostics', 'enabled'], 'false', readFlag).describe(
+    'Whether there is a listener for diagnostics on loopback, and reports of crashes.'
+  ),
+  GATEWAY_DIAGNOSTICS_TOKEN: part(['diagnostics', 'token'], 'of-32-characters-or-more-by-lot-').describe(
+    'What clients of that listener show as bearer token, at least 32 characters.'
+  ),
+  GATEWAY_DIAGNOSTICS_PORT: part(['diagnostics', 'port'], '9901', readNumber).describe('Its port; 0 = any free one.'),
+  GATEWAY_DIAGNOSTICS_DIRECTORY: part(['diagnostics', 'directory'], 'diagnostics').describe(
+    'Where artifacts are kept, for the own user alone.'
+  ),
+  GATEWAY_DIAGNOSTICS_BLOCKED_AFTER: part(['diagnostics', 'blockedAfter'], '2s').describe(
+    'How long the event loop may be blocked before a stack is taken by itself; 0 = never.'
+  ),
+  GATEWAY_DIAGNOSTICS_CRASH_LOCALS: part(['diagnostics', 'crashLocals'], 'false', readFlag).describe(
+    'Whether an error nobody catches leaves the variables of its frames.'
+  ),
   GATEWAY_LOG_LEVEL: name(LEVELS).prefault('info').describe('Least severe level that is logged.'),
   GATEWAY_LOG_PRETTY: flag()
     .optional()
@@ -96,4 +112,12 @@ function readOption(option: string): [string, unknown] {
 
 function readList(value: string): string[] {
   return value.split(',').map((item) => item.trim())
+}
+
+function readFlag(value: string): unknown {
+  return value === 'true' || value === '1' ? true : value === 'false' || value === '0' ? false : value
+}
+
+function readNumber(value: string): unknown {
+  return /^\d+$/.test(value) ? Number(value) : value
 }

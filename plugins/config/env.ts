@@ -3,7 +3,7 @@ import { parts, variables } from './env-variables.ts'
 import { type ConfigFault, type Fault, type FaultPath, invalidConfig, isWithin, toFaults } from './faults.ts'
 import { checkConfigFile } from './load.ts'
 import { check, withoutPosition } from './parse.ts'
-import type { GatewayConfig, ServerConfig } from './schema.ts'
+import type { DiagnosticsConfig, GatewayConfig, ServerConfig } from './schema.ts'
 
 type Variables = z.output<typeof variables>
 
@@ -19,6 +19,8 @@ export interface GatewayEnv {
   readonly shutdownTimeout: number
   /** The listening server; as by default where nothing is said of it. */
   readonly server: ServerConfig
+  /** The diagnostics; off where nothing is said of them. */
+  readonly diagnostics: DiagnosticsConfig
   /** `undefined` if there is neither a file nor a target. */
   readonly config: GatewayConfig | undefined
   readonly source: 'file' | 'targets' | 'none'
@@ -61,6 +63,7 @@ export function parseEnv(env: NodeJS.ProcessEnv, strategies?: readonly string[])
     accessLog: parsed.data.GATEWAY_ACCESS_LOG,
     shutdownTimeout: parsed.data.GATEWAY_SHUTDOWN_TIMEOUT,
     server: (config ?? checkedParts).server,
+    diagnostics: (config ?? checkedParts).diagnostics,
     config,
     source,
     configFile

@@ -23,6 +23,7 @@ export { loadConfigFile } from './load.ts'
 export { parseOptions } from './parse.ts'
 export type { PathMatch, ValueMatch } from './route-values.ts'
 export type {
+  DiagnosticsConfig,
   GatewayConfig,
   GatewayOptions,
   HeaderRules,

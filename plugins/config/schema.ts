@@ -1,5 +1,6 @@
 import proxyAddr from '@fastify/proxy-addr'
 import type { z } from 'zod'
+import { diagnostics } from './diagnostics-schema.ts'
 import { routes } from './route-schema.ts'
 import { upstream } from './upstream-schema.ts'
 import { duration, flag, leaf, list, mapping, name, record, size, text } from './values.ts'
@@ -36,7 +37,8 @@ export const schema = mapping({
     .describe(
       'Peers whose `x-forwarded-*` headers are believed: addresses, ranges, `loopback`, `linklocal`, `uniquelocal`, `unix` (those of a unix socket).'
     ),
-  server: server.prefault({}).describe('The listening server, and its limits.')
+  server: server.prefault({}).describe('The listening server, and its limits.'),
+  diagnostics: diagnostics.prefault({}).describe('How to look inside the process, alive or dead.')
 })
 
 /** The configuration as one writes it, in code or in a file. */
@@ -47,6 +49,7 @@ export type UpstreamConfig = GatewayConfig['upstreams'][string]
 export type TargetConfig = UpstreamConfig['targets'][number]
 export type RouteConfig = GatewayConfig['routes'][number]
 export type ServerConfig = GatewayConfig['server']
+export type DiagnosticsConfig = GatewayConfig['diagnostics']
 /** Changes to headers or query; names keep the case in which they were written. */
 export type HeaderRules = RouteConfig['response']['headers']
 

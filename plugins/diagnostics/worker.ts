@@ -1,0 +1,60 @@
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import { parentPort, workerData } from 'node:worker_threads'
+import { Artifacts } from './artifacts.ts'
+import { keepCrashLocals } from './crash-locals.ts'
+import { Jobs } from './jobs.ts'
+import { scrubLeftOvers } from './left-overs.ts'
+import { createListener, describe } from './listener.ts'
+import { Scrubber } from './secrets.ts'
+import type { Artifact, FromWorker, ToWorker, WorkerData } from './types.ts'
+import { Watchdog } from './watchdog.ts'
+
+const { config, token, directory, heartbeat }: WorkerData = workerData
+
+function tell(message: FromWorker): void {
+  parentPort?.postMessage(message)
+}
+
+/** The worker shares the environment of the main thread, as it is at the moment. */
+function scrubber(): Scrubber {
+  return new Scrubber(process.env, [token])
+}
+
+async function start(): Promise<void> {
+  const artifacts = new Artifacts(directory)
+  scrubLeftOvers(artifacts, scrubber())
+  artifacts.prune(config.maxFiles, config.maxBytes)
+  const onTaken = (artifact: Artifact) => tell({ type: 'taken', artifact })
+  const jobs = new Jobs(config, artifacts, scrubber, onTaken)
+  const server = createListener({
+    token,
+    jobs,
+    artifacts,
+    onRefused: (refusal) => tell({ type: 'refused', ...refusal })
+  })
+  parentPort?.on('message', (message: ToWorker) => serve(jobs, message))
+  server.listen(config.port, config.host)
+  await once(server, 'listening')
+  if (config.crashLocals) await keepCrashLocals({ artifacts, scrubber, onTaken, isBusy: () => jobs.busy })
+  if (heartbeat !== undefined) new Watchdog(heartbeat, config.blockedAfter, jobs).start()
+  tell({ type: 'listening', address: addressOf(server.address()) })
+}
+
+function serve(jobs: Jobs, { id, kind, options }: ToWorker): void {
+  jobs.take(kind, 'manual', options).then(
+    (taken) => tell({ type: 'done', id, taken }),
+    (error: unknown) => tell({ type: 'rejected', id, ...describe(error) })
+  )
+}
+
+function addressOf(address: AddressInfo | string | null): string {
+  if (typeof address === 'string' || address === null) return String(address)
+  return `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`
+}
+
+try {
+  await start()
+} catch (error) {
+  tell({ type: 'failed', reason: error instanceof Error ? error.message : String(error) })
+}
