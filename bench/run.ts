@@ -1,9 +1,15 @@
 import { cpus } from 'node:os'
+import { benchRollingRestart } from './rolling-restart.ts'
 import { benchRoutes } from './routes.ts'
 import { benchSmallGet } from './small-get.ts'
 import { benchStrategies } from './strategies.ts'
 
-const benchmarks = { 'small-get': benchSmallGet, routes: benchRoutes, strategies: benchStrategies } as const
+const benchmarks = {
+  'small-get': benchSmallGet,
+  routes: benchRoutes,
+  strategies: benchStrategies,
+  'rolling-restart': benchRollingRestart
+} as const
 
 const words = process.argv.slice(2)
 const quick = words.includes('--quick')
