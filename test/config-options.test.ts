@@ -14,6 +14,10 @@ function withRoute(route: Record<string, unknown>): unknown {
   return { upstreams: { users: { targets } }, routes: [{ upstream: 'users', ...route }] }
 }
 
+function withSplit(sticky: object): unknown {
+  return withRoute({ upstream: [{ upstream: 'users' }, { upstream: 'users', weight: 2 }], sticky })
+}
+
 function withUpstream(upstream: Record<string, unknown>): unknown {
   return { upstreams: { users: upstream } }
 }
@@ -111,6 +115,7 @@ test('a route has its defaults', () => {
       id: 'route-1',
       match: { path: { kind: 'prefix', value: '/' }, hosts: [], methods: [], headers: [], query: [] },
       upstreams: [{ upstream: 'users', weight: 1 }],
+      sticky: undefined,
       mirrors: [],
       redirect: undefined,
       rewrite: { host: 'preserve', reverse: false },
@@ -345,6 +350,31 @@ const faults: [name: string, input: unknown, expected: string][] = [
     "options.upstreams.users.failover: found 'users', expected an upstream whose failover does not lead back to 'users'"
   ],
   [
+    'a sticky split by nothing',
+    withSplit({}),
+    'options.routes[0].sticky: found neither header nor cookie, expected one of them'
+  ],
+  [
+    'a sticky split by two things',
+    withSplit({ header: 'a', cookie: {} }),
+    'options.routes[0].sticky: found header and cookie, expected one of them'
+  ],
+  [
+    'a sticky split of one upstream',
+    withRoute({ sticky: { cookie: {} } }),
+    'options.routes[0].sticky: found sticky beside one upstream, expected several to choose from'
+  ],
+  [
+    'a cookie that browsers drop',
+    withSplit({ cookie: { sameSite: 'none' } }),
+    'options.routes[0].sticky.cookie.sameSite: found none, expected secure: true beside it'
+  ],
+  [
+    'a short secret, which stays secret',
+    withSplit({ cookie: { secret: ['a secret of some length', 'short'] } }),
+    'options.routes[0].sticky.cookie.secret: found a short secret, expected 16 characters or more'
+  ],
+  [
     'a mirror to an unknown upstream',
     withRoute({ mirror: 'usrs' }),
     "options.routes[0].mirror: found 'usrs', expected one of: users (did you mean 'users'?)"
@@ -369,7 +399,7 @@ const faults: [name: string, input: unknown, expected: string][] = [
     withRoute({ mirror: [{ upstream: 'users', compare: { ignorePaths: ['a.b'] } }] }),
     "options.routes[0].mirror[0].compare.ignorePaths[0]: found 'a.b', expected a JSON pointer such as /updatedAt or /items/*/id"
   ],
-  ...['upstream', 'mirror', 'rewrite', 'request', 'retry'].map((key): [string, unknown, string] => [
+  ...['upstream', 'sticky', 'mirror', 'rewrite', 'request', 'retry'].map((key): [string, unknown, string] => [
     `a redirect beside ${key}`,
     {
       upstreams: { users: {} },

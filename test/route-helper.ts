@@ -19,6 +19,7 @@ export function route(sketch: RouteSketch = {}): RouteConfig {
     id: sketch.id ?? 'route-1',
     match: { path: { kind: 'prefix', value: '/' }, hosts: [], methods: [], headers: [], query: [], ...sketch.match },
     upstreams: [{ upstream: sketch.upstream ?? 'users', weight: 1 }],
+    sticky: undefined,
     mirrors: [],
     redirect: sketch.redirect,
     rewrite: { host: 'preserve', reverse: false, ...sketch.rewrite },

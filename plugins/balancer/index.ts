@@ -5,6 +5,7 @@ import { BalancerRegistry, type UpstreamOptions } from './registry.ts'
 import type { StrategyFactory } from './types.ts'
 
 export { Balancer } from './balancer.ts'
+export { Xxh64 } from './hashing/xxh64.ts'
 export type { BalancerObserver, LevelState, Obstacle, TargetChange } from './observer.ts'
 export { BalancerRegistry, type StrategyChoice, StrategyRegistry, type UpstreamOptions } from './registry.ts'
 export type { SlowStartOptions } from './slow-start.ts'

@@ -6,6 +6,8 @@ const TOKEN_FORM = 'at least 32 printable characters without spaces'
 
 type Tree = Readonly<Record<string, unknown>>
 
+const SHORTEST_SECRET = 16
+
 /**
  * The faults that no value has alone: names that must exist or be unique, keys that exclude each other. Reads the input
  * as it was written, so that these are found along with everything else that is wrong with it.
@@ -112,6 +114,7 @@ function checkStrategy(strategy: unknown, path: FaultPath, known: readonly strin
 function checkRoute(route: Tree, path: FaultPath, known: readonly string[]): Fault[] {
   return [
     ...checkReferences(route.upstream, [...path, 'upstream'], known),
+    ...checkSticky(route, [...path, 'sticky']),
     ...checkMirrors(route.mirror, [...path, 'mirror'], known),
     ...checkPathChange(route, 'rewrite', path),
     ...checkPathChange(route, 'redirect', path),
@@ -125,7 +128,7 @@ function checkAnswer(route: Tree, path: FaultPath): Fault[] {
     if (route.upstream !== undefined) return []
     return [value([...path, 'upstream'], found(undefined, 'an upstream, or a redirect in its place'))]
   }
-  return ['upstream', 'mirror', 'rewrite', 'request', 'retry']
+  return ['upstream', 'sticky', 'mirror', 'rewrite', 'request', 'retry']
     .filter((key) => route[key] !== undefined)
     .map((key) => ({ path: [...path, key], at: 'key', message: `found ${key} beside redirect, expected one of them` }))
 }
@@ -139,6 +142,31 @@ function checkReferences(upstream: unknown, path: FaultPath, known: readonly str
   const faults = unknownUpstreams(shares, path, known)
   if (shares.every((share) => share.weight === 0)) {
     faults.push(value(path, 'found only weights of 0, expected at least one above 0'))
+  }
+  return faults
+}
+
+function checkSticky({ sticky, upstream, redirect }: Tree, path: FaultPath): Fault[] {
+  if (sticky === undefined || redirect !== undefined) return []
+  const { header, cookie } = tree(sticky)
+  const faults: Fault[] = []
+  if ((header === undefined) === (cookie === undefined)) {
+    const what = header === undefined ? 'neither header nor cookie' : 'header and cookie'
+    faults.push(value(path, `found ${what}, expected one of them`))
+  }
+  if (items(upstream).length < 2) {
+    faults.push(value(path, 'found sticky beside one upstream, expected several to choose from'))
+  }
+  const { sameSite, secure, secret } = tree(cookie)
+  // Browsers drop it otherwise.
+  if (sameSite === 'none' && secure !== true) {
+    faults.push(value([...path, 'cookie', 'sameSite'], 'found none, expected secure: true beside it'))
+  }
+  const secrets = typeof secret === 'string' ? [secret] : items(secret)
+  if (secrets.some((one) => typeof one === 'string' && one.length < SHORTEST_SECRET)) {
+    faults.push(
+      value([...path, 'cookie', 'secret'], `found a short secret, expected ${SHORTEST_SECRET} characters or more`)
+    )
   }
   return faults
 }

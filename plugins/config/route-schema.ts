@@ -13,6 +13,7 @@ import {
   type ValueMatch,
   valueMatch
 } from './route-values.ts'
+import { sticky } from './sticky-schema.ts'
 import { count, flag, integer, leaf, list, mapping, name, pattern, record, TOKEN, text, types } from './values.ts'
 
 const anyName = [/./s, 'a parameter name'] as const
@@ -106,6 +107,7 @@ const route = mapping({
   id: text('a name').optional().describe('Unique name; by default `route-1`, `route-2`, ... by position.'),
   match: match.prefault({}).describe('Which requests; by default all.'),
   upstream: upstreams.optional().describe('Where to: an upstream, or several with weights. Needed without `redirect`.'),
+  sticky: sticky.optional().describe('What keeps a client with its share of several upstreams: a header or a cookie.'),
   mirror: mirrors
     .optional()
     .describe('Upstreams that get a copy of each request beside; see [mirroring](traffic.md#mirroring).'),
@@ -129,7 +131,7 @@ const route = mapping({
 
 type Written = z.input<typeof route>
 type Shared = Omit<Written, 'upstream' | 'redirect' | ForwardingKey>
-type ForwardingKey = 'mirror' | 'rewrite' | 'request' | 'retry'
+type ForwardingKey = 'sticky' | 'mirror' | 'rewrite' | 'request' | 'retry'
 
 interface Forwarding extends Pick<Written, ForwardingKey> {
   upstream: NonNullable<Written['upstream']>
@@ -149,10 +151,11 @@ export const routes = z
   .transform((value): Written[] => value)
   .pipe(list(route))
   .transform((parsed) =>
-    parsed.map(({ id, upstream, mirror, redirect, order, ...rest }, index) => ({
+    parsed.map(({ id, upstream, sticky, mirror, redirect, order, ...rest }, index) => ({
       ...rest,
       id: id ?? defaultRouteId(index),
       upstreams: upstream ?? [],
+      sticky,
       mirrors: mirror ?? [],
       redirect,
       order

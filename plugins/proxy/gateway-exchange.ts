@@ -16,6 +16,8 @@ export class GatewayExchange extends Exchange {
   /** What the request asks to switch to; undefined for an ordinary one. */
   upgrade: PendingUpgrade | undefined = undefined
   forwarding: Forwarding | undefined = undefined
+  /** Cookie by which the client is to be known to a sticky split from now on. */
+  splitCookie: string | undefined = undefined
   /** Set when mirrors get copies of it. */
   mirrored: MirroredExchange | undefined = undefined
 }

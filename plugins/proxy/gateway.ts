@@ -42,6 +42,7 @@ import { readTarget } from './routing/path.ts'
 import type { Redirect } from './routing/redirect.ts'
 import { type Branch, compileRoute, type Route } from './routing/route.ts'
 import { createRouteTable, type RouteTable } from './routing/route-table.ts'
+import type { StickySplit } from './routing/sticky-split.ts'
 import { compileReaders, giveToken, type StrategyReaders } from './strategy-needs.ts'
 import type { ResponseHead } from './transport/index.ts'
 import { compileTrust, type TrustCheck } from './trust.ts'
@@ -141,7 +142,7 @@ export class Gateway implements ForwardingHooks {
       reply.code(204).header('allow', ALLOWED_METHODS).send()
       return
     }
-    const branch = matched.choose()
+    const branch = matched.sticky === undefined ? matched.choose() : chooseSticky(matched.sticky, exchange)
     if (branch === undefined) throw new NoTargetError(matched.id)
     const { upstream } = branch
     exchange.upstream = upstream.name
@@ -214,6 +215,7 @@ export class Gateway implements ForwardingHooks {
 
   responseHeaders({ owner, target }: Attempt, head: ResponseHead): string[] {
     const pairs = this.editedHeaders(owner.exchange, head)
+    if (owner.exchange.splitCookie !== undefined) pairs.push('set-cookie', owner.exchange.splitCookie)
     giveToken(pairs, owner.upstream.balancer, target, owner.token)
     return pairs
   }
@@ -298,6 +300,12 @@ function checkVersion(message: IncomingMessage, reply: FastifyReply): void {
   if (message.httpVersion === '1.0' || !(message instanceof IncomingMessage)) return
   reply.header('connection', 'close')
   throw new VersionNotSupportedError()
+}
+
+function chooseSticky(split: StickySplit<Branch>, exchange: GatewayExchange): Branch | undefined {
+  const { share, setCookie } = split.choose(exchange.request.raw)
+  exchange.splitCookie = setCookie
+  return share
 }
 
 function hostFor(route: Route, clientHost: string): string | undefined {

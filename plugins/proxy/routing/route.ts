@@ -7,10 +7,11 @@ import { compileHeaderRules, type HeaderEdit } from '../rewriting/header-rules.t
 import { compileReverse, type ReverseRewrite } from '../rewriting/reverse-rewrite.ts'
 import { compileUrlRewrite, type UrlRewrite } from '../rewriting/rewrite-url.ts'
 import { compileRedirect, type Redirect } from './redirect.ts'
-import { createSplit, type Share } from './split.ts'
+import { createSplit } from './split.ts'
+import { type NamedShare, StickySplit } from './sticky-split.ts'
 
 /** An upstream as a route uses it. */
-export interface Branch extends Share {
+export interface Branch extends NamedShare {
   readonly upstream: UpstreamRuntime
   readonly editRequest: HeaderEdit | undefined
 }
@@ -25,6 +26,8 @@ export interface Route {
   readonly redirect: Redirect | undefined
   /** Draws the branch that an exchange takes. */
   choose(): Branch | undefined
+  /** Chooses by what the client is known by; undefined where that does not matter. */
+  readonly sticky: StickySplit<Branch> | undefined
   readonly rewriteUrl: UrlRewrite | undefined
   readonly editResponse: HeaderEdit | undefined
   readonly reverse: ReverseRewrite | undefined
@@ -42,7 +45,7 @@ export function compileRoute(
   random: () => number
 ): Route {
   checkNames(config)
-  const branches = config.upstreams.flatMap((share) => compileBranch(share, config, upstreams))
+  const branches = config.upstreams.flatMap((_, index) => compileBranch(index, config, upstreams))
   return {
     id: config.id,
     config,
@@ -50,6 +53,7 @@ export function compileRoute(
     order: config.order,
     redirect: compileRedirect(config, mount),
     choose: createSplit(branches, random),
+    sticky: config.sticky === undefined ? undefined : new StickySplit(branches, config.sticky, random),
     rewriteUrl: compileUrlRewrite(config, { mount }),
     editResponse: compileHeaderRules(config.response.headers),
     reverse: compileReverse(config, { mount }),
@@ -59,17 +63,23 @@ export function compileRoute(
 }
 
 function compileBranch(
-  { upstream, weight, request }: RouteConfig['upstreams'][number],
-  { request: { headers } }: RouteConfig,
+  index: number,
+  { upstreams: shares, request: { headers } }: RouteConfig,
   upstreams: ReadonlyMap<string, UpstreamRuntime>
 ): Branch[] {
+  const share = shares[index]
+  if (share === undefined) return []
+  const { upstream, weight, request } = share
   const runtime = upstreams.get(upstream)
   if (runtime === undefined) return []
   const first = compileHeaderRules(headers)
   const second = request === undefined ? undefined : compileHeaderRules(request.headers)
   const both = first !== undefined && second !== undefined
   const editRequest = both ? (pairs: readonly string[]) => second(first(pairs)) : (first ?? second)
-  return [{ weight, upstream: runtime, editRequest }]
+  // An upstream may have several shares, each with headers of its own.
+  const before = shares.slice(0, index).filter((other) => other.upstream === upstream).length
+  const name = before === 0 ? upstream : `${upstream}#${before}`
+  return [{ name, weight, upstream: runtime, editRequest }]
 }
 
 /** What belongs to the connection or to the framing of a message is the gateway's, and no rule may touch it. */
