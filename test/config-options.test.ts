@@ -262,7 +262,7 @@ const faults: [name: string, input: unknown, expected: string][] = [
   [
     'a missing url',
     withUpstream({ targets: [{ weight: 1 }] }),
-    'options.upstreams.users.targets[0].url: found nothing, expected http://host:port, https://host:port or unix:/path, without user, query or fragment'
+    'options.upstreams.users.targets[0].url: found nothing, expected http://host:port, https://host:port, unix:/path, function:NAME or app:NAME, without user, query or fragment'
   ],
   [
     'a path in a target',
@@ -272,7 +272,7 @@ const faults: [name: string, input: unknown, expected: string][] = [
   [
     'a password in a target, which stays secret',
     withUpstream({ targets: ['http://user:se/cret@a'] }),
-    "options.upstreams.users.targets[0]: found 'http://***@a', expected http://host:port, https://host:port or unix:/path, without user, query or fragment"
+    "options.upstreams.users.targets[0]: found 'http://***@a', expected http://host:port, https://host:port, unix:/path, function:NAME or app:NAME, without user, query or fragment"
   ],
   [
     'a weight below 0',

@@ -68,7 +68,7 @@ test('docs/dependencies.md gives a reason for every dependency, and for nothing 
 
 test('plugins import one another along the arrows of docs/architecture.md, through index.ts', () => {
   const arrows: Record<string, readonly string[]> = {
-    proxy: ['middleware', 'balancer', 'config'],
+    proxy: ['middleware', 'balancer', 'events', 'config'],
     discovery: ['balancer', 'config'],
     demo: ['config'],
     diagnostics: ['config'],

@@ -24,16 +24,18 @@ export type RetryCondition = 'connect' | 'reset' | 'timeout' | number
 
 const HTTP_ORIGIN = /^https?:\/\/[^\s/?#\\@]+\/?$/i
 const UNIX_SOCKET = /^unix:\/[^\0]*[^\0/]$/
+const IN_PROCESS = /^(?:function|app):[A-Za-z_][\w.-]{0,127}$/
 const WITH_PATH = /^https?:\/\/[^\s/?#\\@]+\/[^\s?#\\@]+$/i
 const HOST_NAME = /^(?=.{1,253}$)[\w-]{1,63}(\.[\w-]{1,63})*\.?$/
 const DNS_SERVER = /^(\d{1,3}(\.\d{1,3}){3}|[\da-f:.]*:[\da-f:.]*:[\da-f:.]*|\[[\da-f:.]+\])(:\d{1,5})?$/i
 const RETRY_FAILURES = ['connect', 'reset', 'timeout'] as const
-const TARGET_URL = 'http://host:port, https://host:port or unix:/path, without user, query or fragment'
+const TARGET_URL =
+  'http://host:port, https://host:port, unix:/path, function:NAME or app:NAME, without user, query or fragment'
 
 const fullTarget = mapping(
   {
     url: targetUrl().describe(
-      '`http://host:port`, `https://host:port`, or `unix:/path/to.sock` for plain HTTP over a unix socket.'
+      '`http://host:port`, `https://host:port`, `unix:/path/to.sock` for plain HTTP over a unix socket, `function:NAME` for an event function, or `app:NAME` for another app of the process.'
     ),
     weight: count().prefault(1).describe('Share of the traffic, relative to the other targets.'),
     backup: flag().prefault(false).describe('Used only when no other target is available.'),
@@ -213,9 +215,10 @@ function targetUrl() {
     .register(types, { type: 'URL' })
 }
 
-/** Whether a target can be reached by the URL: an HTTP origin, or a unix socket. */
+/** Whether a target can be reached by the URL: an HTTP origin, a unix socket, or a name within the process. */
 export function isTargetUrl(url: string): boolean {
-  return UNIX_SOCKET.test(url) || (HTTP_ORIGIN.test(url) && URL.canParse(url) && new URL(url).port !== '0')
+  if (UNIX_SOCKET.test(url) || IN_PROCESS.test(url)) return true
+  return HTTP_ORIGIN.test(url) && URL.canParse(url) && new URL(url).port !== '0'
 }
 
 function retryCondition() {

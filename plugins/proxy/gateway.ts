@@ -315,9 +315,11 @@ function hostFor(route: Route, clientHost: string): string | undefined {
   return clientHost === '' ? undefined : clientHost
 }
 
-/** What stands for the origin of a target: what is behind a unix socket calls itself localhost. */
+/** What stands for the origin of a target: what is behind a unix socket calls itself localhost, what is in the process its name. */
 function originOf(targetUrl: string): string {
-  return targetUrl.startsWith('unix:') ? 'http://localhost' : targetUrl
+  if (targetUrl.startsWith('http')) return targetUrl
+  const [, name] = /^(?:function|app):(.*)$/.exec(targetUrl) ?? []
+  return `http://${name ?? 'localhost'}`
 }
 
 function authorityOf(url: string): string {
