@@ -70,6 +70,7 @@ test('plugins import one another along the arrows of docs/architecture.md, throu
   const arrows: Record<string, readonly string[]> = {
     proxy: ['middleware', 'balancer', 'events', 'config'],
     discovery: ['balancer', 'config'],
+    health: ['balancer', 'config'],
     demo: ['config'],
     diagnostics: ['config'],
     server: ['config']
