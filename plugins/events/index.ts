@@ -20,6 +20,7 @@ export {
   type LifecycleHook
 } from './definition.ts'
 export { type HttpEvent, toHttpEvent } from './http-event.ts'
+export { createEventHandler, type EventHandlerOptions, type PlatformHandler } from './platform/event-handler.ts'
 export type { FunctionRegistry } from './registry.ts'
 export type { StandardSchema } from './schema.ts'
 
