@@ -340,6 +340,11 @@ const faults: [name: string, input: unknown, expected: string][] = [
     'options.routes[0].upstream: found nothing, expected an upstream, or a redirect in its place'
   ],
   [
+    'a header for attempts that is about forwarding',
+    withUpstream({ retry: { attemptHeader: 'x-forwarded-for' } }),
+    "options.upstreams.users.retry.attemptHeader: found 'x-forwarded-for', expected the name of a header that begins with x-, and is not about forwarding"
+  ],
+  [
     'a failover to an unknown upstream',
     withUpstream({ failover: { upstream: 'usrs' } }),
     "options.upstreams.users.failover.upstream: found 'usrs', expected one of: users (did you mean 'users'?)"

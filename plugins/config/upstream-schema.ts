@@ -28,6 +28,7 @@ const IN_PROCESS = /^(?:function|app):[A-Za-z_][\w.-]{0,127}$/
 const WITH_PATH = /^https?:\/\/[^\s/?#\\@]+\/[^\s?#\\@]+$/i
 const HOST_NAME = /^(?=.{1,253}$)[\w-]{1,63}(\.[\w-]{1,63})*\.?$/
 const DNS_SERVER = /^(\d{1,3}(\.\d{1,3}){3}|[\da-f:.]*:[\da-f:.]*:[\da-f:.]*|\[[\da-f:.]+\])(:\d{1,5})?$/i
+const ATTEMPT_HEADER = /^x-(?!forwarded-)[\w-]+$/i
 const RETRY_FAILURES = ['connect', 'reset', 'timeout'] as const
 const TARGET_URL =
   'http://host:port, https://host:port, unix:/path, function:NAME or app:NAME, without user, query or fragment'
@@ -114,6 +115,9 @@ const retry = mapping({
     .prefault(0.2)
     .describe('Further attempts per request, on average and beside 10 a second that are always allowed.'),
   backoff: backoff.prefault({}).describe('How long to wait before a further attempt.'),
+  attemptHeader: text('the name of a header that begins with x-, and is not about forwarding', ATTEMPT_HEADER)
+    .optional()
+    .describe('Header that tells targets and clients the number of the attempt, from 1; none by default.'),
   maxRetryAfter: duration()
     .prefault('5s')
     .describe(
