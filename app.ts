@@ -1,28 +1,33 @@
-import { realpathSync } from 'node:fs'
+import { readFileSync, realpathSync } from 'node:fs'
 import type { Server } from 'node:http'
+import { hostname } from 'node:os'
 import { fileURLToPath } from 'node:url'
+import { parseEnv as parseDotEnv } from 'node:util'
 import closeWithGrace from 'close-with-grace'
 import Fastify, { type FastifyHttpOptions, type FastifyInstance, type FastifyPluginAsync, LogController } from 'fastify'
 import fp from 'fastify-plugin'
 import pretty from 'pino-pretty'
 import { StrategyRegistry } from './plugins/balancer/index.ts'
 import { type GatewayConfig, type GatewayEnv, parseEnv, parseOptions } from './plugins/config/index.ts'
-import demo from './plugins/demo/index.ts'
+import demo, { greeting } from './plugins/demo/index.ts'
 import diagnostics from './plugins/diagnostics/index.ts'
 import discovery from './plugins/discovery/index.ts'
-import { NoRouteError } from './plugins/errors.ts'
-import health from './plugins/health/index.ts'
+import { InvalidStrategyError, NoRouteError } from './plugins/errors.ts'
 import { accessLog, printableUrl } from './plugins/middleware/index.ts'
 import proxy, { answerClientError, type ProxyOptions, routeOddUrl } from './plugins/proxy/index.ts'
-import { createServerFactory } from './plugins/server/index.ts'
+import { createServerFactory, drain } from './plugins/server/index.ts'
+import { isWorker, joinSupervisor, Supervisor, workerId } from './plugins/workers/index.ts'
 
 export type { Balancer, Strategy, StrategyFactory, Target } from './plugins/balancer/index.ts'
 export type { GatewayConfig, GatewayOptions } from './plugins/config/index.ts'
-export type { Health, HealthChange, HealthEvent } from './plugins/health/index.ts'
 export type { Exchange, Layer } from './plugins/middleware/index.ts'
 export { chain, compose } from './plugins/middleware/index.ts'
 export type { Difference, Mirror, MirrorCounters, MirrorEvents, MirrorReport, Mirrors } from './plugins/proxy/index.ts'
 export { answerClientError, routeOddUrl } from './plugins/proxy/index.ts'
+
+/** Milliseconds that a worker which is replaced leaves idle clients their connection, or less if it may not take so long. */
+const DRAIN_TIMEOUT = 2_000
+const UNIX = 'unix:'
 
 const knownStrategies = new StrategyRegistry().names
 
@@ -30,23 +35,20 @@ const knownStrategies = new StrategyRegistry().names
 export type GatewayPluginOptions = ProxyOptions
 
 /**
- * The whole suite as one plugin: balancers, middleware and proxy. Decorates `app.balancers`, `app.health` and `app.middleware`.
+ * The whole suite as one plugin: balancers, middleware and proxy. Decorates `app.balancers` and `app.middleware`.
  * Throws InvalidConfigError with every fault of the configuration, at boot.
  */
 const gateway: FastifyPluginAsync<GatewayPluginOptions> = async (fastify, options) => {
   const configured = options.config ?? options.upstreams ?? options.routes
   if (configured !== undefined) {
-    const { upstreams } = options
     await fastify.register(proxy, options)
-    await fastify.register(discovery, { config: options.config, upstreams })
-    await fastify.register(health, { config: options.config, upstreams })
+    await fastify.register(discovery, { config: options.config, upstreams: options.upstreams })
     return
   }
   const env = parseEnv(process.env, [...knownStrategies, ...(options.strategies ?? []).map(({ name }) => name)])
   const config = env.config ?? (await startDemo(fastify, process.env))
   await fastify.register(proxy, { ...options, config, layers: layersOf(env, options) })
   await fastify.register(discovery, { config })
-  await fastify.register(health, { config })
 }
 
 export default fp(gateway, { name: 'fastify-gateway', fastify: '5.x' })
@@ -68,7 +70,7 @@ export async function buildApp(
   await app.register(diagnostics, parsed.diagnostics)
   await app.register(proxy, { config, layers: layersOf(parsed, {}), closeTimeout: parsed.shutdownTimeout })
   await app.register(discovery, { config })
-  await app.register(health, { config })
+  if (parsed.workers > 1) shareTargets(app)
   return { app, env: parsed }
 }
 
@@ -87,10 +89,8 @@ function layersOf(env: GatewayEnv, { layers = [] }: GatewayPluginOptions): NonNu
 function serverOptions(env: GatewayEnv, trustedProxies: string[]): FastifyHttpOptions<Server> {
   // Fastify knows no peers without an address.
   const addresses = trustedProxies.filter((trusted) => trusted !== 'unix')
-  const prettyLogs = env.logPretty ?? process.stdout.isTTY === true
-  const stream = prettyLogs ? pretty({ translateTime: 'HH:MM:ss.l', ignore: 'pid,hostname' }) : process.stdout
   return {
-    logger: { level: env.logLevel, stream },
+    logger: loggerOptions(env),
     logController: new FailureLog(),
     clientErrorHandler: answerClientError,
     frameworkErrors: routeOddUrl,
@@ -103,6 +103,30 @@ function serverOptions(env: GatewayEnv, trustedProxies: string[]): FastifyHttpOp
   }
 }
 
+function loggerOptions({ logLevel, logPretty }: GatewayEnv) {
+  const worker = workerId()
+  const prettyOptions = {
+    translateTime: 'HH:MM:ss.l',
+    ignore: 'pid,hostname,worker',
+    ...(worker === undefined ? {} : { messageFormat: '[worker {worker}] {msg}' })
+  }
+  const stream = (logPretty ?? process.stdout.isTTY === true) ? pretty(prettyOptions) : process.stdout
+  const base = { pid: process.pid, hostname: hostname() }
+  return { level: logLevel, stream, base: worker === undefined ? base : { ...base, worker } }
+}
+
+/** Processes that serve the same targets must not all begin with the same one, nor each know other clients. */
+function shareTargets(app: FastifyInstance): void {
+  const { balancers } = app
+  for (const name of balancers.names) {
+    if (balancers.get(name).needs.affinity?.lasting === false) {
+      throw new InvalidStrategyError('sticky', `upstream '${name}' needs a secret that all workers know`)
+    }
+  }
+  // By then DNS has been asked for targets, too.
+  app.addHook('onReady', async () => balancers.startAnywhere())
+}
+
 /** Starts the demo backends; what else the environment says of the gateway holds for them as for any targets. */
 async function startDemo(fastify: FastifyInstance, env: NodeJS.ProcessEnv): Promise<GatewayConfig> {
   await fastify.register(demo)
@@ -111,23 +135,49 @@ async function startDemo(fastify: FastifyInstance, env: NodeJS.ProcessEnv): Prom
   return config ?? parseOptions({ routes: [] })
 }
 
-/** Builds, listens, and stops in peace on SIGTERM and SIGINT. What stops the start is one message, and exit code 1. */
+/** Serves, alone or as a worker, or supervises workers. What stops the start is one message, and exit code 1. */
 async function start(): Promise<void> {
   try {
-    loadDotEnv()
-    const { app, env } = await buildApp()
-    const listenTextResolver = (address: string) => `Server listening at ${address.replace(/^http:/, schemeOf(env))}`
-    await app.listen({ host: env.host, port: env.port, listenTextResolver })
-    stopInPeace(app, env.shutdownTimeout)
-    if (env.config === undefined) process.stdout.write(greeting(app, env))
+    if (isWorker()) await serve(readVariables(), true)
+    else if (parseEnv(readVariables(), knownStrategies).workers > 1) await supervise()
+    else await serve(readVariables(), false)
   } catch (error) {
     process.stderr.write(`fastify-gateway: ${describe(error)}\n`)
     process.exit(1)
   }
 }
 
-function stopInPeace(app: FastifyInstance, timeout: number): void {
-  closeWithGrace({ delay: false, logger: app.log }, async ({ signal, err }) => {
+async function serve(variables: NodeJS.ProcessEnv, supervised: boolean): Promise<void> {
+  const { app, env } = await buildApp(variables)
+  const stop = stopInPeace(app, env.shutdownTimeout, supervised ? ['SIGINT', 'SIGHUP', 'SIGTERM'] : [])
+  const leave = async () => {
+    app.log.info('draining')
+    const drained = drain(app.server, Math.min(DRAIN_TIMEOUT, env.shutdownTimeout))
+    await Promise.all([drained, supervisor?.settle()])
+    stop()
+  }
+  const supervisor = supervised ? joinSupervisor({ drain: () => void leave(), stop }) : undefined
+  const listenTextResolver = (address: string) => `Server listening at ${address.replace(/^http:/, schemeOf(env))}`
+  await app.listen({ ...listenOptions(env), listenTextResolver })
+  supervisor?.reportListening()
+  if (env.config === undefined && (workerId() ?? 1) === 1) process.stdout.write(greet(app, env))
+}
+
+/** Runs workers until they are told to stop; what keeps the first of them from starting, it reports itself. */
+async function supervise(): Promise<void> {
+  const { log } = Fastify({ logger: loggerOptions(parseEnv(readVariables(), knownStrategies)) })
+  const supervisor = new Supervisor(log, () => parseEnv(readVariables(), knownStrategies))
+  const stop = () => void supervisor.stop().then((inPeace) => process.exit(inPeace ? 0 : 1))
+  process.on('SIGTERM', stop)
+  process.on('SIGINT', stop)
+  process.on('SIGHUP', () => void supervisor.restart())
+  const failed = await supervisor.start()
+  if (failed !== undefined) process.exit(failed.code ?? 1)
+}
+
+/** @returns stops as a signal does; may be called again */
+function stopInPeace(app: FastifyInstance, timeout: number, skip: ('SIGINT' | 'SIGHUP' | 'SIGTERM')[]): () => void {
+  const grace = closeWithGrace({ delay: false, logger: app.log, skip }, async ({ signal, err }) => {
     if (err !== undefined) app.log.fatal(err, 'stopping after an error nobody caught')
     else app.log.info({ signal }, 'stopping')
     const closed = app.close()
@@ -138,35 +188,32 @@ function stopInPeace(app: FastifyInstance, timeout: number): void {
     await closed
     clearTimeout(late)
   })
-}
-
-function loadDotEnv(): void {
-  try {
-    process.loadEnvFile()
-  } catch (error) {
-    if (codeOf(error) !== 'ENOENT') throw error
+  let stopping = false
+  return () => {
+    if (!stopping) grace.close()
+    stopping = true
   }
 }
 
-function greeting(app: FastifyInstance, env: GatewayEnv): string {
+/** The environment, and what `.env` adds to it; read anew each time, so that a restart sees what has changed there. */
+function readVariables(): NodeJS.ProcessEnv {
+  try {
+    return { ...parseDotEnv(readFileSync('.env', 'utf8')), ...process.env }
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error
+    return process.env
+  }
+}
+
+function listenOptions({ host, port }: GatewayEnv): { path: string } | { host: string; port: number } {
+  return host.startsWith(UNIX) ? { path: host.slice(UNIX.length) } : { host, port }
+}
+
+function greet(app: FastifyInstance, env: GatewayEnv): string {
   const address = app.server.address()
-  const port = typeof address === 'object' && address !== null ? address.port : env.port
-  const base = `${schemeOf(env)}//${env.host.includes(':') ? `[${env.host}]` : env.host}:${port}`
-  return `
-The gateway listens on ${base} with three demo backends, weights 5, 1, 1. Try:
-
-  # smooth weighted round robin: alpha alpha beta alpha gamma alpha alpha
-  for i in 1 2 3 4 5 6 7; do curl -s ${base}/ | cut -d'"' -f4; done
-
-  # what the target sees of your headers
-  curl -s ${base}/headers -H 'x-hello: world'
-
-  # a body
-  curl -s ${base}/upload -d 'some data'
-
-GATEWAY_TARGETS or GATEWAY_CONFIG put your own services behind it, see .env.example.
-
-`
+  if (typeof address === 'string') return greeting(address, `curl -s --unix-socket ${address} http://gateway`)
+  const base = `${schemeOf(env)}//${env.host.includes(':') ? `[${env.host}]` : env.host}:${address?.port ?? env.port}`
+  return greeting(base, `curl -s ${base}`)
 }
 
 function schemeOf({ server }: GatewayEnv): 'http:' | 'https:' {
@@ -177,6 +224,8 @@ function describe(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   const { message } = error
   const [address, port] = ['address', 'port'].map((key) => String(Reflect.get(error, key)))
+  if (codeOf(error) === 'EADDRINUSE' && port === 'undefined')
+    return `${address} exists, and may be in use by another program`
   if (codeOf(error) === 'EADDRINUSE') return `${address}:${port} is in use by another program; set GATEWAY_PORT`
   if (codeOf(error) === 'EACCES' && port !== 'undefined') return `no permission to listen on ${address}:${port}`
   return message

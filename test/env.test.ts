@@ -28,6 +28,7 @@ function writeConfig(t: TestContext, text: string): string {
 const defaults = {
   host: '127.0.0.1',
   port: 8080,
+  workers: 1,
   logLevel: 'info',
   logPretty: undefined,
   accessLog: false,
@@ -154,7 +155,7 @@ const faults: [env: NodeJS.ProcessEnv, expected: string][] = [
   ],
   [
     { GATEWAY_TARGETS: 'http://a,b' },
-    "GATEWAY_TARGETS[1].url: found 'b', expected http://host:port, https://host:port, unix:/path, function:NAME or app:NAME, without user, query or fragment"
+    "GATEWAY_TARGETS[1].url: found 'b', expected http://host:port, https://host:port or unix:/path, without user, query or fragment"
   ],
   [
     { GATEWAY_TARGETS: 'http://a;weight=x' },

@@ -7,6 +7,9 @@ import type { GroupOwner } from './target-group.ts'
 import { trimTargetUrl } from './target-url.ts'
 import { NO_CONTEXT, NO_NEEDS, type Outcome, type PickContext, type Strategy, type StrategyNeeds } from './types.ts'
 
+/** Choices at the most that are passed over at the start. */
+const LONGEST_START = 4_096
+
 /** What a balancer is made of. */
 export interface BalancerSetup {
   /** Makes an instance of the upstream's strategy; called once for each priority, and once for the backups. */
@@ -199,6 +202,17 @@ export class Balancer {
     target.group.inFlight--
     this.#account(target, outcome, milliseconds)
     for (const observer of this.#observers) observer.onOutcome?.(target, outcome)
+  }
+
+  /**
+   * Begins at a random point of the strategy's turn, by choices that nobody follows. Those that come after are in the
+   * order in which they always are.
+   */
+  startAnywhere(random: () => number): void {
+    const weight = this.#targets.reduce((sum, target) => sum + target.weight, 0)
+    for (let left = Math.floor(random() * Math.min(weight, LONGEST_START)); left > 0; left--) {
+      for (const { strategy } of this.#levels.all) strategy.get(NO_CONTEXT)
+    }
   }
 
   #account(target: Target, outcome: Outcome, milliseconds: number | undefined): void {

@@ -98,6 +98,11 @@ export class BalancerRegistry {
     return balancer
   }
 
+  /** Has every upstream begin at a random point of its turn, so that processes of one kind do not march in step. */
+  startAnywhere(): void {
+    for (const balancer of this.#balancers.values()) balancer.startAnywhere(this.#deps.random)
+  }
+
   /** @throws UnknownUpstreamError */
   get(name: string): Balancer {
     const balancer = this.#balancers.get(name)

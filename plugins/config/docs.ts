@@ -54,7 +54,11 @@ export function renderPage(page: string): string {
   }, page)
 }
 
-const examples: Readonly<Record<string, string>> = { GATEWAY_CONFIG: 'gateway.yaml', GATEWAY_LOG_PRETTY: 'true' }
+const examples: Readonly<Record<string, string>> = {
+  GATEWAY_WORKERS: 'auto',
+  GATEWAY_CONFIG: 'gateway.yaml',
+  GATEWAY_LOG_PRETTY: 'true'
+}
 
 function rows(parent: Schema, prefix: string): string[][] {
   const { inner } = describe(parent)

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { parseDuration } from '../units.ts'
-import { leaf, mapping, name, text } from './values.ts'
+import { leaf, mapping, name, processes, text } from './values.ts'
 
 type Path = readonly (string | number)[]
 
@@ -11,8 +11,13 @@ const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as
 
 /** Every environment variable of the gateway, in the order in which they are shown. */
 export const variables = mapping({
-  GATEWAY_HOST: text('a host name or an IP address', /^\S+$/).prefault('127.0.0.1').describe('Address to listen on.'),
+  GATEWAY_HOST: text('a host name or an IP address', /^\S+$/)
+    .prefault('127.0.0.1')
+    .describe('Address to listen on; `unix:/path/to.sock` for a unix socket.'),
   GATEWAY_PORT: port().prefault('8080').describe('Port to listen on; 0 = any free one.'),
+  GATEWAY_WORKERS: processes()
+    .optional()
+    .describe('Processes that share the work: a number, or `auto` for one a processor. Wins over `server.workers`.'),
   GATEWAY_CONFIG: text('the path of a file')
     .optional()
     .describe(

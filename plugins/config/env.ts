@@ -11,6 +11,8 @@ type Variables = z.output<typeof variables>
 export interface GatewayEnv {
   readonly host: string
   readonly port: number
+  /** 1 = no supervisor. */
+  readonly workers: number
   readonly logLevel: Variables['GATEWAY_LOG_LEVEL']
   /** `undefined` if the environment leaves it open. */
   readonly logPretty: boolean | undefined
@@ -55,15 +57,17 @@ export function parseEnv(env: NodeJS.ProcessEnv, strategies?: readonly string[])
   const source = configFile !== undefined ? 'file' : given.GATEWAY_TARGETS !== undefined ? 'targets' : 'none'
   const checked = { file: fromFile, targets: fromParts, none: undefined }[source]
   const config = checked !== undefined && 'config' in checked ? checked.config : undefined
+  const { server, diagnostics } = config ?? checkedParts
   return {
     host: parsed.data.GATEWAY_HOST,
     port: parsed.data.GATEWAY_PORT,
+    workers: parsed.data.GATEWAY_WORKERS ?? server.workers,
     logLevel: parsed.data.GATEWAY_LOG_LEVEL,
     logPretty: parsed.data.GATEWAY_LOG_PRETTY,
     accessLog: parsed.data.GATEWAY_ACCESS_LOG,
     shutdownTimeout: parsed.data.GATEWAY_SHUTDOWN_TIMEOUT,
-    server: (config ?? checkedParts).server,
-    diagnostics: (config ?? checkedParts).diagnostics,
+    server,
+    diagnostics,
     config,
     source,
     configFile

@@ -3,7 +3,7 @@ import type { z } from 'zod'
 import { diagnostics } from './diagnostics-schema.ts'
 import { routes } from './route-schema.ts'
 import { upstream } from './upstream-schema.ts'
-import { duration, flag, leaf, list, mapping, name, record, size, text } from './values.ts'
+import { duration, flag, leaf, list, mapping, name, processes, record, size, text } from './values.ts'
 
 const tls = mapping({
   cert: text('PEM text, or the path of a PEM file').describe(
@@ -17,6 +17,9 @@ const tls = mapping({
 })
 
 const server = mapping({
+  workers: processes()
+    .prefault(1)
+    .describe('Processes of a stand-alone gateway that share the work; 1 = one process, without a supervisor.'),
   headersTimeout: duration().prefault('15s').describe('For a client to send the head of a request; 0 = no limit.'),
   requestTimeout: duration().prefault(0).describe('For a client to send a whole request; 0 = no limit.'),
   keepAliveTimeout: duration().prefault('72s').describe('How long an idle client connection is kept.'),

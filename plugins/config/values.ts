@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { z } from 'zod'
 import { parseDuration, parseSize } from '../units.ts'
 import { oneOf } from './faults.ts'
@@ -76,6 +77,20 @@ export function count() {
     type: 'whole number',
     expected: 'a whole number, 0 or more',
     parse: (value) => (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : undefined)
+  })
+}
+
+/** A number of processes; `auto` is one for each processor that may be used. */
+export function processes() {
+  return leaf<number | string, number>({
+    type: '`auto`, or a whole number',
+    expected: 'auto, or a whole number, 1 or more',
+    known: ['auto'],
+    parse: (value) => {
+      if (value === 'auto') return availableParallelism()
+      const number = typeof value === 'string' && /^\d{1,4}$/.test(value) ? Number(value) : value
+      return typeof number === 'number' && Number.isSafeInteger(number) && number >= 1 ? number : undefined
+    }
   })
 }
 

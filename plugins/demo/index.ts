@@ -2,6 +2,8 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 
+export { greeting } from './greeting.ts'
+
 declare module 'fastify' {
   interface FastifyInstance {
     /** The demo backends, as `GATEWAY_TARGETS` would name them. */

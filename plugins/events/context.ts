@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import type { FastifyBaseLogger } from 'fastify'
 
 /** What an event function is told of its invocation. */
@@ -73,23 +72,24 @@ export class Invocation implements EventContext {
   readonly deadline: number
   readonly functionCompute: FunctionComputeContext | undefined
 
-  readonly log: FastifyBaseLogger
-  #requestId: string | undefined
+  readonly #origin: InvocationOrigin
   #controller: AbortController | undefined = undefined
   #reason: Error | undefined = undefined
 
-  constructor(functionName: string, origin: Partial<InvocationOrigin>, log: FastifyBaseLogger, timeout: number) {
+  constructor(functionName: string, origin: InvocationOrigin, timeout: number) {
     this.functionName = functionName
-    this.log = origin.log ?? log
-    this.#requestId = origin.requestId
+    this.#origin = origin
     const own = timeout === 0 ? Number.POSITIVE_INFINITY : Date.now() + timeout
     this.deadline = Math.min(own, origin.deadline ?? own)
     this.functionCompute = origin.functionCompute
   }
 
   get requestId(): string {
-    this.#requestId ??= randomUUID()
-    return this.#requestId
+    return this.#origin.requestId
+  }
+
+  get log(): FastifyBaseLogger {
+    return this.#origin.log
   }
 
   get signal(): AbortSignal {

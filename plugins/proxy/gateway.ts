@@ -20,7 +20,6 @@ import { sendInformation } from './answer/information.ts'
 import { answerRedirect } from './answer/redirect-answer.ts'
 import { type ClientView, schemeOf, viewOf } from './client-view.ts'
 import type { Attempt } from './forwarding/attempt.ts'
-import { numberAttempt } from './forwarding/attempt-header.ts'
 import { readBodyLength } from './forwarding/body-length.ts'
 import { Deadlines } from './forwarding/deadlines.ts'
 import { Forwarding } from './forwarding/forwarding.ts'
@@ -218,8 +217,7 @@ export class Gateway implements ForwardingHooks {
     const pairs = this.editedHeaders(owner.exchange, head)
     if (owner.exchange.splitCookie !== undefined) pairs.push('set-cookie', owner.exchange.splitCookie)
     giveToken(pairs, owner.upstream.balancer, target, owner.token)
-    const { attemptHeader } = owner.upstream.retry
-    return attemptHeader === undefined ? pairs : numberAttempt(pairs, attemptHeader, owner.exchange.attempts)
+    return pairs
   }
 
   close(): void {
@@ -317,11 +315,9 @@ function hostFor(route: Route, clientHost: string): string | undefined {
   return clientHost === '' ? undefined : clientHost
 }
 
-/** What stands for the origin of a target: what is behind a unix socket calls itself localhost, what is in the process its name. */
+/** What stands for the origin of a target: what is behind a unix socket calls itself localhost. */
 function originOf(targetUrl: string): string {
-  if (targetUrl.startsWith('http')) return targetUrl
-  const [, name] = /^(?:function|app):(.*)$/.exec(targetUrl) ?? []
-  return `http://${name ?? 'localhost'}`
+  return targetUrl.startsWith('unix:') ? 'http://localhost' : targetUrl
 }
 
 function authorityOf(url: string): string {

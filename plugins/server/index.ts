@@ -3,6 +3,9 @@ import { createServer as createSecureServer } from 'node:https'
 import type { FastifyServerFactory } from 'fastify'
 import type { ServerConfig } from '../config/index.ts'
 import { Connections } from './connections.ts'
+import { remember } from './drain.ts'
+
+export { drain } from './drain.ts'
 
 /** Milliseconds between two looks, while the server closes, for connections that have become idle. */
 const CLOSE_INTERVAL = 20
@@ -28,6 +31,7 @@ export function createServerFactory(config: ServerConfig, checkInterval = 1_000)
     // By default Node.js drops the headers beyond a number of them without a word; maxHeaderSize bounds them, too.
     server.maxHeadersCount = 0
     const connections = new Connections(server, config)
+    remember(server, connections)
     sweepWhileListening(server, connections, checkInterval)
     closeInPeace(server, connections)
     return server
