@@ -13,6 +13,7 @@ import demo, { greeting } from './plugins/demo/index.ts'
 import diagnostics from './plugins/diagnostics/index.ts'
 import discovery from './plugins/discovery/index.ts'
 import { InvalidStrategyError, NoRouteError } from './plugins/errors.ts'
+import health from './plugins/health/index.ts'
 import { accessLog, printableUrl } from './plugins/middleware/index.ts'
 import proxy, { answerClientError, type ProxyOptions, routeOddUrl } from './plugins/proxy/index.ts'
 import { createServerFactory, drain } from './plugins/server/index.ts'
@@ -20,6 +21,7 @@ import { isWorker, joinSupervisor, Supervisor, workerId } from './plugins/worker
 
 export type { Balancer, Strategy, StrategyFactory, Target } from './plugins/balancer/index.ts'
 export type { GatewayConfig, GatewayOptions } from './plugins/config/index.ts'
+export type { Health, HealthChange, HealthEvent } from './plugins/health/index.ts'
 export type { Exchange, Layer } from './plugins/middleware/index.ts'
 export { chain, compose } from './plugins/middleware/index.ts'
 export type { Difference, Mirror, MirrorCounters, MirrorEvents, MirrorReport, Mirrors } from './plugins/proxy/index.ts'
@@ -35,20 +37,23 @@ const knownStrategies = new StrategyRegistry().names
 export type GatewayPluginOptions = ProxyOptions
 
 /**
- * The whole suite as one plugin: balancers, middleware and proxy. Decorates `app.balancers` and `app.middleware`.
+ * The whole suite as one plugin: balancers, middleware and proxy. Decorates `app.balancers`, `app.health` and `app.middleware`.
  * Throws InvalidConfigError with every fault of the configuration, at boot.
  */
 const gateway: FastifyPluginAsync<GatewayPluginOptions> = async (fastify, options) => {
   const configured = options.config ?? options.upstreams ?? options.routes
   if (configured !== undefined) {
+    const { upstreams } = options
     await fastify.register(proxy, options)
-    await fastify.register(discovery, { config: options.config, upstreams: options.upstreams })
+    await fastify.register(discovery, { config: options.config, upstreams })
+    await fastify.register(health, { config: options.config, upstreams })
     return
   }
   const env = parseEnv(process.env, [...knownStrategies, ...(options.strategies ?? []).map(({ name }) => name)])
   const config = env.config ?? (await startDemo(fastify, process.env))
   await fastify.register(proxy, { ...options, config, layers: layersOf(env, options) })
   await fastify.register(discovery, { config })
+  await fastify.register(health, { config })
 }
 
 export default fp(gateway, { name: 'fastify-gateway', fastify: '5.x' })
@@ -70,6 +75,7 @@ export async function buildApp(
   await app.register(diagnostics, parsed.diagnostics)
   await app.register(proxy, { config, layers: layersOf(parsed, {}), closeTimeout: parsed.shutdownTimeout })
   await app.register(discovery, { config })
+  await app.register(health, { config })
   if (parsed.workers > 1) shareTargets(app)
   return { app, env: parsed }
 }

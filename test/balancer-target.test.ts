@@ -54,7 +54,7 @@ const invalid: { options: TargetOptions; reason: RegExp }[] = [
     'unix:/'
   ].map((url) => ({
     options: { url },
-    reason: /expected http:\/\/host\[:port\], https:\/\/host\[:port\] or unix:\/path/
+    reason: /expected http:\/\/host\[:port\], https:\/\/host\[:port\], unix:\/path, function:NAME or app:NAME/
   })),
   { options: { url: 'http://h:0' }, reason: /port 0/ },
   { options: { url: 'http://h', weight: -1 }, reason: /weight must be an integer from 0 to 65535/ },

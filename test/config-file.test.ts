@@ -110,7 +110,7 @@ const faults: [name: string, text: string, expected: string[]][] = [
     'routes:\n  - upstream: b\nupstreams:\n  a: { targets: [x] }\nserver: { x: 1 }\n',
     [
       "gateway.yaml:2:15 routes[0].upstream: found 'b', expected one of: a",
-      "gateway.yaml:4:18 upstreams.a.targets[0]: found 'x', expected http://host:port, https://host:port or unix:/path, without user, query or fragment",
+      "gateway.yaml:4:18 upstreams.a.targets[0]: found 'x', expected http://host:port, https://host:port, unix:/path, function:NAME or app:NAME, without user, query or fragment",
       "gateway.yaml:5:11 server.x: unknown key 'x', expected one of: headersTimeout, requestTimeout, keepAliveTimeout, maxHeaderSize, bodyLimit, http2, tls"
     ]
   ],

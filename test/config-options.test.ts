@@ -262,7 +262,7 @@ const faults: [name: string, input: unknown, expected: string][] = [
   [
     'a missing url',
     withUpstream({ targets: [{ weight: 1 }] }),
-    'options.upstreams.users.targets[0].url: found nothing, expected http://host:port, https://host:port or unix:/path, without user, query or fragment'
+    'options.upstreams.users.targets[0].url: found nothing, expected http://host:port, https://host:port, unix:/path, function:NAME or app:NAME, without user, query or fragment'
   ],
   [
     'a path in a target',
@@ -272,7 +272,7 @@ const faults: [name: string, input: unknown, expected: string][] = [
   [
     'a password in a target, which stays secret',
     withUpstream({ targets: ['http://user:se/cret@a'] }),
-    "options.upstreams.users.targets[0]: found 'http://***@a', expected http://host:port, https://host:port or unix:/path, without user, query or fragment"
+    "options.upstreams.users.targets[0]: found 'http://***@a', expected http://host:port, https://host:port, unix:/path, function:NAME or app:NAME, without user, query or fragment"
   ],
   [
     'a weight below 0',
@@ -338,6 +338,11 @@ const faults: [name: string, input: unknown, expected: string][] = [
     'a route without upstream',
     { routes: [{}] },
     'options.routes[0].upstream: found nothing, expected an upstream, or a redirect in its place'
+  ],
+  [
+    'a header for attempts that is about forwarding',
+    withUpstream({ retry: { attemptHeader: 'x-forwarded-for' } }),
+    "options.upstreams.users.retry.attemptHeader: found 'x-forwarded-for', expected the name of a header that begins with x-, and is not about forwarding"
   ],
   [
     'a failover to an unknown upstream',

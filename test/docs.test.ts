@@ -68,8 +68,9 @@ test('docs/dependencies.md gives a reason for every dependency, and for nothing 
 
 test('plugins import one another along the arrows of docs/architecture.md, through index.ts', () => {
   const arrows: Record<string, readonly string[]> = {
-    proxy: ['middleware', 'balancer', 'config'],
+    proxy: ['middleware', 'balancer', 'events', 'config'],
     discovery: ['balancer', 'config'],
+    health: ['balancer', 'config'],
     demo: ['config'],
     diagnostics: ['config'],
     server: ['config'],

@@ -155,7 +155,7 @@ const faults: [env: NodeJS.ProcessEnv, expected: string][] = [
   ],
   [
     { GATEWAY_TARGETS: 'http://a,b' },
-    "GATEWAY_TARGETS[1].url: found 'b', expected http://host:port, https://host:port or unix:/path, without user, query or fragment"
+    "GATEWAY_TARGETS[1].url: found 'b', expected http://host:port, https://host:port, unix:/path, function:NAME or app:NAME, without user, query or fragment"
   ],
   [
     { GATEWAY_TARGETS: 'http://a;weight=x' },

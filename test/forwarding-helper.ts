@@ -4,6 +4,7 @@ import { connect, type Socket } from 'node:net'
 import type { TestContext } from 'node:test'
 import Fastify, { type FastifyHttpOptions, type FastifyInstance } from 'fastify'
 import type { GatewayOptions } from '../plugins/config/index.ts'
+import events, { type EventsOptions } from '../plugins/events/index.ts'
 import type { Layer } from '../plugins/middleware/index.ts'
 import proxy from '../plugins/proxy/index.ts'
 import { portOf } from './helper.ts'
@@ -18,6 +19,11 @@ export interface GatewaySketch {
   more?: Record<string, UpstreamSketch>
   options?: Omit<GatewayOptions, 'upstreams' | 'routes'>
   layers?: readonly Layer[]
+  /** Event functions and apps within the process. */
+  functions?: EventsOptions['functions']
+  apps?: EventsOptions['apps']
+  /** Largest event that functions take. */
+  eventLimit?: string
   /** Where the gateway listens. @default '127.0.0.1' */
   host?: string
   /** Options of the Fastify instance. */
@@ -43,6 +49,9 @@ export async function startGateway(
     more = {},
     options = {},
     layers = [],
+    functions,
+    apps,
+    eventLimit,
     host = '127.0.0.1',
     server = {},
     prepare
@@ -50,6 +59,9 @@ export async function startGateway(
 ): Promise<RunningGateway> {
   const app = Fastify({ forceCloseConnections: true, ...server })
   prepare?.(app)
+  if (functions !== undefined || apps !== undefined) {
+    await app.register(events, { functions, apps, bodyLimit: eventLimit, path: false })
+  }
   await app.register(proxy, {
     ...options,
     layers,

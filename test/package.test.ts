@@ -34,6 +34,7 @@ import { createBalancers } from 'fastify-gateway/balancer'
 import { loadConfigFile, parseOptions } from 'fastify-gateway/config'
 import discovery, { type DiscoveryOptions } from 'fastify-gateway/discovery'
 import { InvalidConfigError } from 'fastify-gateway/errors'
+import health, { type HealthChange } from 'fastify-gateway/health'
 import { requestId } from 'fastify-gateway/middleware'
 import proxy from 'fastify-gateway/proxy'
 import { createServerFactory } from 'fastify-gateway/server'
@@ -60,13 +61,15 @@ await new Promise<void>((resolve) => target.listen(0, '127.0.0.1', resolve))
 const url = 'http://127.0.0.1:' + (target.address() as AddressInfo).port
 
 const found: DiscoveryOptions = { upstreams: { api: { discover: [{ dns: 'api.internal', port: 3000 }] } } }
-console.error(typeof discovery, typeof found)
+const changes: HealthChange[] = []
+console.error(typeof discovery, typeof found, typeof health)
 const app = Fastify({ serverFactory: createServerFactory(parseOptions({}).server) })
 await app.register(gateway, {
   strategies: [last],
   upstreams: { api: { strategy: 'last', targets: ['http://127.0.0.1:1', url] } },
   routes: [{ id: 'api', match: { path: '/api/*' }, upstream: 'api' }]
 })
+app.health.on('change', (change) => changes.push(change))
 app.middleware.use(compose([requestId(), mark]), { routes: ['api'] })
 let upstream: string | undefined
 app.addHook('onResponse', async (request) => {

@@ -39,6 +39,11 @@ const cases: { name: string; raw: string[]; input?: Partial<RequestHeaderInput>;
     raw: ['B', '1', 'a', '2', 'B', '3'],
     expected: withAdded(['B', '1', 'a', '2', 'B', '3'])
   },
+  {
+    name: 'what Function Compute tells its functions stays here',
+    raw: ['X-Fc-Access-Key-Secret', 's', 'x-fc-security-token', 't', 'x-fcx', '1'],
+    expected: withAdded(['x-fcx', '1'])
+  },
   { name: 'an empty value stays', raw: ['X-Empty', ''], expected: withAdded(['X-Empty', '']) },
   {
     name: 'framing is left to the connection',

@@ -10,7 +10,7 @@ export type { BalancerObserver, LevelState, Obstacle, TargetChange } from './obs
 export { BalancerRegistry, type StrategyChoice, StrategyRegistry, type UpstreamOptions } from './registry.ts'
 export type { SlowStartOptions } from './slow-start.ts'
 export { FULL_RAMP, Target, type TargetOptions } from './target.ts'
-export type { TargetAddress } from './target-url.ts'
+export type { TargetAddress, TargetProtocol } from './target-url.ts'
 export type {
   Affinity,
   Outcome,

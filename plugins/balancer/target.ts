@@ -2,12 +2,12 @@ import { InvalidTargetError } from '../errors.ts'
 import { drawByKey } from './hashing/key-lot.ts'
 import type { Obstacle } from './observer.ts'
 import { OBSTACLES, TargetGroup } from './target-group.ts'
-import { parseTargetUrl, type TargetAddress, trimTargetUrl } from './target-url.ts'
+import { parseTargetUrl, type TargetAddress, type TargetProtocol, trimTargetUrl } from './target-url.ts'
 import type { PickContext } from './types.ts'
 
 /** One backend of an upstream. */
 export interface TargetOptions {
-  /** `http://host[:port]`, `https://host[:port]` or `unix:/path/to.sock`. */
+  /** `http://host[:port]`, `https://host[:port]`, `unix:/path/to.sock`, `function:NAME` or `app:NAME`. */
   url: string
   /** Share of the traffic, an integer from 0 to 65535; 0 means never picked. @default 1 */
   weight?: number | undefined
@@ -48,7 +48,7 @@ const SLOW_START = 0x510575a7
 export class Target implements TargetAddress {
   /** As written, without a slash at the end; unique within the upstream. */
   readonly url: string
-  readonly protocol: 'http:' | 'https:'
+  readonly protocol: TargetProtocol
   readonly hostname: string
   readonly port: number
   readonly socketPath: string | undefined

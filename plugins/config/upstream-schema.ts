@@ -24,16 +24,19 @@ export type RetryCondition = 'connect' | 'reset' | 'timeout' | number
 
 const HTTP_ORIGIN = /^https?:\/\/[^\s/?#\\@]+\/?$/i
 const UNIX_SOCKET = /^unix:\/[^\0]*[^\0/]$/
+const IN_PROCESS = /^(?:function|app):[A-Za-z_][\w.-]{0,127}$/
 const WITH_PATH = /^https?:\/\/[^\s/?#\\@]+\/[^\s?#\\@]+$/i
 const HOST_NAME = /^(?=.{1,253}$)[\w-]{1,63}(\.[\w-]{1,63})*\.?$/
 const DNS_SERVER = /^(\d{1,3}(\.\d{1,3}){3}|[\da-f:.]*:[\da-f:.]*:[\da-f:.]*|\[[\da-f:.]+\])(:\d{1,5})?$/i
+const ATTEMPT_HEADER = /^x-(?!forwarded-)[\w-]+$/i
 const RETRY_FAILURES = ['connect', 'reset', 'timeout'] as const
-const TARGET_URL = 'http://host:port, https://host:port or unix:/path, without user, query or fragment'
+const TARGET_URL =
+  'http://host:port, https://host:port, unix:/path, function:NAME or app:NAME, without user, query or fragment'
 
 const fullTarget = mapping(
   {
     url: targetUrl().describe(
-      '`http://host:port`, `https://host:port`, or `unix:/path/to.sock` for plain HTTP over a unix socket.'
+      '`http://host:port`, `https://host:port`, `unix:/path/to.sock` for plain HTTP over a unix socket, `function:NAME` for an event function, or `app:NAME` for another app of the process.'
     ),
     weight: count().prefault(1).describe('Share of the traffic, relative to the other targets.'),
     backup: flag().prefault(false).describe('Used only when no other target is available.'),
@@ -112,6 +115,9 @@ const retry = mapping({
     .prefault(0.2)
     .describe('Further attempts per request, on average and beside 10 a second that are always allowed.'),
   backoff: backoff.prefault({}).describe('How long to wait before a further attempt.'),
+  attemptHeader: text('the name of a header that begins with x-, and is not about forwarding', ATTEMPT_HEADER)
+    .optional()
+    .describe('Header that tells targets and clients the number of the attempt, from 1; none by default.'),
   maxRetryAfter: duration()
     .prefault('5s')
     .describe(
@@ -213,9 +219,10 @@ function targetUrl() {
     .register(types, { type: 'URL' })
 }
 
-/** Whether a target can be reached by the URL: an HTTP origin, or a unix socket. */
+/** Whether a target can be reached by the URL: an HTTP origin, a unix socket, or a name within the process. */
 export function isTargetUrl(url: string): boolean {
-  return UNIX_SOCKET.test(url) || (HTTP_ORIGIN.test(url) && URL.canParse(url) && new URL(url).port !== '0')
+  if (UNIX_SOCKET.test(url) || IN_PROCESS.test(url)) return true
+  return HTTP_ORIGIN.test(url) && URL.canParse(url) && new URL(url).port !== '0'
 }
 
 function retryCondition() {

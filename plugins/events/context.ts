@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import type { FastifyBaseLogger } from 'fastify'
 
 /** What an event function is told of its invocation. */
@@ -72,24 +73,23 @@ export class Invocation implements EventContext {
   readonly deadline: number
   readonly functionCompute: FunctionComputeContext | undefined
 
-  readonly #origin: InvocationOrigin
+  readonly log: FastifyBaseLogger
+  #requestId: string | undefined
   #controller: AbortController | undefined = undefined
   #reason: Error | undefined = undefined
 
-  constructor(functionName: string, origin: InvocationOrigin, timeout: number) {
+  constructor(functionName: string, origin: Partial<InvocationOrigin>, log: FastifyBaseLogger, timeout: number) {
     this.functionName = functionName
-    this.#origin = origin
+    this.log = origin.log ?? log
+    this.#requestId = origin.requestId
     const own = timeout === 0 ? Number.POSITIVE_INFINITY : Date.now() + timeout
     this.deadline = Math.min(own, origin.deadline ?? own)
     this.functionCompute = origin.functionCompute
   }
 
   get requestId(): string {
-    return this.#origin.requestId
-  }
-
-  get log(): FastifyBaseLogger {
-    return this.#origin.log
+    this.#requestId ??= randomUUID()
+    return this.#requestId
   }
 
   get signal(): AbortSignal {

@@ -1,6 +1,7 @@
 import { InvalidFunctionError } from '../errors.ts'
 import { parseDuration } from '../units.ts'
 import type { EventContext, LifecycleContext } from './context.ts'
+import type { HttpEvent } from './http-event.ts'
 import type { InputOf, OutputOf, StandardSchema } from './schema.ts'
 
 /** `payload`: the body is the event. `http`: the event is the request itself, and the result the response. */
@@ -10,7 +11,8 @@ export type EventMode = 'payload' | 'http'
 export interface EventFunctionOptions<
   Input extends StandardSchema | undefined = undefined,
   Output extends StandardSchema | undefined = undefined,
-  Raw extends boolean = false
+  Raw extends boolean = false,
+  Mode extends EventMode = 'payload'
 > {
   /** What the event must be; the handler gets what the schema makes of it. @default anything */
   input?: Input
@@ -21,7 +23,7 @@ export interface EventFunctionOptions<
   /** Give the handler the bytes of the event, unread. @default false */
   raw?: Raw
   /** @default 'payload' */
-  mode?: EventMode
+  mode?: Mode
   /** Runs once before the first invocation; when it throws, the start fails. */
   initializer?: LifecycleHook
   /** Runs before Function Compute freezes the instance. */
@@ -36,7 +38,13 @@ export type EventHandler<Event = unknown, Result = unknown> = (
   context: EventContext
 ) => Result | Promise<Result>
 
-type EventOf<Input, Raw> = Raw extends true ? Buffer : Input extends StandardSchema ? OutputOf<Input> : unknown
+type EventOf<Input, Raw, Mode> = Mode extends 'http'
+  ? HttpEvent
+  : Raw extends true
+    ? Buffer
+    : Input extends StandardSchema
+      ? OutputOf<Input>
+      : unknown
 type ResultOf<Output> = Output extends StandardSchema ? InputOf<Output> : unknown
 
 /** An event function that was found to be valid. */
@@ -67,11 +75,12 @@ export function defineEventHandler<Result>(handler: EventHandler<unknown, Result
 export function defineEventHandler<
   Input extends StandardSchema | undefined = undefined,
   Output extends StandardSchema | undefined = undefined,
-  Raw extends boolean = false
+  Raw extends boolean = false,
+  Mode extends EventMode = 'payload'
 >(
-  options: EventFunctionOptions<Input, Output, Raw>,
-  handler: EventHandler<EventOf<Input, Raw>, ResultOf<Output>>
-): EventFunction<EventOf<Input, Raw>, ResultOf<Output>>
+  options: EventFunctionOptions<Input, Output, Raw, Mode>,
+  handler: EventHandler<EventOf<Input, Raw, Mode>, ResultOf<Output>>
+): EventFunction<EventOf<Input, Raw, Mode>, ResultOf<Output>>
 export function defineEventHandler(
   ...given: [handler: EventHandler] | [options: AnyOptions, handler: EventHandler]
 ): EventFunction {
@@ -92,7 +101,7 @@ export function defineEventHandler(
   })
 }
 
-type AnyOptions = EventFunctionOptions<StandardSchema | undefined, StandardSchema | undefined, boolean>
+type AnyOptions = EventFunctionOptions<StandardSchema | undefined, StandardSchema | undefined, boolean, EventMode>
 
 /** The texts are those of Function Compute's SDK for Go, whose rules these are. */
 function checkHandler(handler: unknown): void {

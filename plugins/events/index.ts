@@ -9,6 +9,7 @@ import { FunctionRegistry } from './registry.ts'
 import { serveFunctions } from './routes.ts'
 
 export { type AnswerOptions, answerEvent, answerFailure, type EventAnswer, type EventRequest } from './answer.ts'
+export { AppServer } from './app-server.ts'
 export type { EventContext, FunctionComputeContext, LifecycleContext } from './context.ts'
 export {
   defineEventHandler,
@@ -19,6 +20,7 @@ export {
   type LifecycleHook
 } from './definition.ts'
 export { type HttpEvent, toHttpEvent } from './http-event.ts'
+export { createEventHandler, type EventHandlerOptions, type PlatformHandler } from './platform/event-handler.ts'
 export type { FunctionRegistry } from './registry.ts'
 export type { StandardSchema } from './schema.ts'
 
@@ -33,6 +35,8 @@ export interface Events extends Pick<FunctionRegistry, 'define' | 'invoke' | 'na
   /** Applications that stand behind targets `app:NAME`. */
   readonly apps: ReadonlyMap<string, FastifyInstance>
   readonly functions: FunctionRegistry
+  /** Bytes of the largest event; 0 = no limit. */
+  readonly bodyLimit: number
   readonly answerOptions: AnswerOptions
   /** Makes an application the target `app:NAME`. It becomes ready with this one, and is not closed by it. */
   mount(name: string, app: FastifyInstance): void
@@ -57,6 +61,8 @@ const APP_NAME = /^[A-Za-z_][\w.-]{0,127}$/
 
 const events: FastifyPluginAsync<EventsOptions> = async (fastify, options) => {
   const { functions = {}, apps = {}, path = '/events', exposeErrors = false, maxConcurrency = 64 } = options
+  const bodyLimit = parseSize(options.bodyLimit ?? '32mb')
+  if (bodyLimit === undefined) throw new InvalidFunctionError('bodyLimit must be a size such as 1mb')
   const registry = new FunctionRegistry({ log: fastify.log, maxConcurrency })
   const background = new BackgroundWork()
   const mounted = new Map<string, FastifyInstance>()
@@ -69,6 +75,7 @@ const events: FastifyPluginAsync<EventsOptions> = async (fastify, options) => {
     invoke: (name, event, origin) => registry.invoke(name, event, origin),
     apps: mounted,
     functions: registry,
+    bodyLimit,
     answerOptions: { exposeErrors },
     mount
   } satisfies Events)
@@ -76,8 +83,6 @@ const events: FastifyPluginAsync<EventsOptions> = async (fastify, options) => {
   for (const [name, app] of Object.entries(apps)) mount(name, app)
 
   if (path !== false) {
-    const bodyLimit = parseSize(options.bodyLimit ?? '32mb')
-    if (bodyLimit === undefined) throw new InvalidFunctionError('bodyLimit must be a size such as 1mb')
     await fastify.register((scope) => serveFunctions(scope, { path, bodyLimit, exposeErrors, registry, background }))
   }
   fastify.addHook('onReady', async () => {

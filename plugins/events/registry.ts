@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import type { FastifyBaseLogger } from 'fastify'
 import {
   ClientClosedError,
@@ -31,12 +30,14 @@ export interface FunctionRegistryOptions {
 
 /** The event functions of an application, by name. */
 export class FunctionRegistry {
+  /** For invocations that bring none. */
+  readonly log: FastifyBaseLogger
+
   readonly #entries = new Map<string, Entry>()
-  readonly #log: FastifyBaseLogger
   readonly #maxConcurrency: number
 
   constructor({ log, maxConcurrency }: FunctionRegistryOptions) {
-    this.#log = log
+    this.log = log
     this.#maxConcurrency = maxConcurrency
   }
 
@@ -52,6 +53,10 @@ export class FunctionRegistry {
     }
     if (this.#entries.has(name)) throw new DuplicateFunctionError(name)
     this.#entries.set(name, { name, definition, running: 0, ready: undefined })
+  }
+
+  has(name: string): boolean {
+    return this.#entries.has(name)
   }
 
   /** Throws UnknownFunctionError. */
@@ -88,7 +93,7 @@ export class FunctionRegistry {
       try {
         await definition.preStop?.(this.#lifecycleContext(name, context))
       } catch (err) {
-        this.#log.error({ err, function: name }, 'preStop failed')
+        this.log.error({ err, function: name }, 'preStop failed')
       }
     }
   }
@@ -102,8 +107,7 @@ export class FunctionRegistry {
   async #run(entry: Entry, event: unknown, origin: Partial<InvocationOrigin>): Promise<unknown> {
     const { name, definition } = entry
     if (this.#maxConcurrency > 0 && entry.running >= this.#maxConcurrency) throw new TooManyInvocationsError(name)
-    const full = { requestId: origin.requestId ?? randomUUID(), log: origin.log ?? this.#log, ...origin }
-    const invocation = new Invocation(name, full, definition.timeout)
+    const invocation = new Invocation(name, origin, this.log, definition.timeout)
     entry.running++
     // One whose time is up keeps its place for as long as its handler is at work.
     const work = this.#work(entry, event, invocation).finally(() => {
@@ -130,7 +134,7 @@ export class FunctionRegistry {
   }
 
   #lifecycleContext(functionName: string, { requestId, log, functionCompute }: Partial<LifecycleContext>) {
-    return { functionName, requestId, log: log ?? this.#log, functionCompute }
+    return { functionName, requestId, log: log ?? this.log, functionCompute }
   }
 }
 
@@ -139,21 +143,12 @@ function within(work: Promise<unknown>, invocation: Invocation, signal: AbortSig
   const hasDeadline = invocation.deadline !== Number.POSITIVE_INFINITY
   if (!hasDeadline && signal === undefined) return work
   return new Promise((resolve, reject) => {
-    const giveUp = (reason: Error) => {
-      invocation.abort(reason)
-      reject(reason)
-    }
     const limit = invocation.remainingTime()
     const timer = hasDeadline
       ? setTimeout(() => giveUp(new FunctionTimeoutError(invocation.functionName, limit)), limit)
       : undefined
     const leave = () => giveUp(new ClientClosedError())
-    if (signal?.aborted === true) leave()
-    else signal?.addEventListener('abort', leave, { once: true })
-    const settle = () => {
-      clearTimeout(timer)
-      signal?.removeEventListener('abort', leave)
-    }
+    signal?.addEventListener('abort', leave, { once: true })
     work.then(
       (result) => {
         settle()
@@ -164,5 +159,17 @@ function within(work: Promise<unknown>, invocation: Invocation, signal: AbortSig
         reject(error)
       }
     )
+    if (signal?.aborted === true) leave()
+
+    function giveUp(reason: Error) {
+      settle()
+      invocation.abort(reason)
+      reject(reason)
+    }
+
+    function settle() {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', leave)
+    }
   })
 }

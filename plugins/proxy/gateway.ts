@@ -20,6 +20,7 @@ import { sendInformation } from './answer/information.ts'
 import { answerRedirect } from './answer/redirect-answer.ts'
 import { type ClientView, schemeOf, viewOf } from './client-view.ts'
 import type { Attempt } from './forwarding/attempt.ts'
+import { numberAttempt } from './forwarding/attempt-header.ts'
 import { readBodyLength } from './forwarding/body-length.ts'
 import { Deadlines } from './forwarding/deadlines.ts'
 import { Forwarding } from './forwarding/forwarding.ts'
@@ -217,7 +218,8 @@ export class Gateway implements ForwardingHooks {
     const pairs = this.editedHeaders(owner.exchange, head)
     if (owner.exchange.splitCookie !== undefined) pairs.push('set-cookie', owner.exchange.splitCookie)
     giveToken(pairs, owner.upstream.balancer, target, owner.token)
-    return pairs
+    const { attemptHeader } = owner.upstream.retry
+    return attemptHeader === undefined ? pairs : numberAttempt(pairs, attemptHeader, owner.exchange.attempts)
   }
 
   close(): void {
@@ -315,9 +317,11 @@ function hostFor(route: Route, clientHost: string): string | undefined {
   return clientHost === '' ? undefined : clientHost
 }
 
-/** What stands for the origin of a target: what is behind a unix socket calls itself localhost. */
+/** What stands for the origin of a target: what is behind a unix socket calls itself localhost, what is in the process its name. */
 function originOf(targetUrl: string): string {
-  return targetUrl.startsWith('unix:') ? 'http://localhost' : targetUrl
+  if (targetUrl.startsWith('http')) return targetUrl
+  const [, name] = /^(?:function|app):(.*)$/.exec(targetUrl) ?? []
+  return `http://${name ?? 'localhost'}`
 }
 
 function authorityOf(url: string): string {

@@ -13,6 +13,7 @@ import fp from 'fastify-plugin'
 import balancer, { type StrategyFactory } from '../balancer/index.ts'
 import { type GatewayConfig, type GatewayOptions, parseOptions } from '../config/index.ts'
 import { UnknownRouteError } from '../errors.ts'
+import type { EventFunction } from '../events/index.ts'
 import middleware, { type Layer } from '../middleware/index.ts'
 import { linkFailovers } from './forwarding/failover.ts'
 import { Hedging } from './forwarding/hedging.ts'
@@ -25,11 +26,12 @@ import { Gateway } from './gateway.ts'
 import { GatewayExchange } from './gateway-exchange.ts'
 import { createHookCheck } from './hook-check.ts'
 import { CONNECTION_FIELDS } from './http2-fields.ts'
+import { addInProcess, checkInProcess, eventsOf } from './in-process-targets.ts'
 import { Mirrors } from './mirroring/mirrors.ts'
 import { mountPoints } from './routing/mount-points.ts'
 import { createSeam } from './seam.ts'
 import { warnOfNeeds } from './strategy-needs.ts'
-import { Http1Transport, Http2Transport } from './transport/index.ts'
+import { AppTransport, FunctionTransport, Http1Transport, Http2Transport, TargetTransport } from './transport/index.ts'
 import { serveUpgrades } from './upgrade/serve-upgrades.ts'
 
 declare module 'fastify' {
@@ -47,6 +49,10 @@ export interface ProxyOptions extends GatewayOptions {
   layers?: readonly Layer[]
   /** Strategies beside the built-in ones. @default [] */
   strategies?: readonly StrategyFactory[]
+  /** Event functions for targets `function:NAME`. @default {} */
+  functions?: Readonly<Record<string, EventFunction>>
+  /** Other applications of this process for targets `app:NAME`. @default {} */
+  apps?: Readonly<Record<string, FastifyInstance>>
   /** Milliseconds that tunnels, such as WebSockets, get for their closing handshake when the app closes. @default 5000 */
   closeTimeout?: number
   /** A configuration that was parsed already; upstreams, routes and the rest are not looked at then. */
@@ -68,6 +74,7 @@ const proxy: FastifyPluginAsync<ProxyOptions> = async (fastify, options) => {
   const shares = bringsUpstreams ? Object.hasOwn(fastify, 'balancers') : fastify.hasDecorator('balancers')
   if (!shares) await fastify.register(balancer, { strategies })
   else for (const strategy of strategies) fastify.balancers.strategies.add(strategy)
+  await addInProcess(fastify, { functions: options.functions ?? {}, apps: options.apps ?? {} })
   if (!Object.hasOwn(fastify, 'middleware')) await fastify.register(middleware, { hooks: false })
   if (!Object.hasOwn(fastify, 'mirrors')) fastify.decorate('mirrors', new Mirrors())
   for (const layer of layers) fastify.middleware.use(layer)
@@ -97,6 +104,7 @@ function readConfig(options: ProxyOptions, shared: ReadonlySet<string>): Gateway
 /** Everything below lives in a scope of its own: routes, hooks and body handling touch nothing else of the app. */
 async function serveRoutes(fastify: FastifyInstance, config: GatewayConfig, closeTimeout: number): Promise<void> {
   const now = () => performance.now()
+  const events = eventsOf(fastify)
   const upstreams = new Map<string, UpstreamRuntime>()
   for (const [name, { timeouts, retry, queue: queueOptions, hedge, http2, tls, hashKey, failover }] of Object.entries(
     config.upstreams
@@ -108,7 +116,11 @@ async function serveRoutes(fastify: FastifyInstance, config: GatewayConfig, clos
     upstreams.set(name, {
       name,
       balancer,
-      transport: http2 ? new Http2Transport(tls, now) : new Http1Transport(tls, now),
+      transport: new TargetTransport({
+        network: http2 ? new Http2Transport(tls, now) : new Http1Transport(tls, now),
+        functions: new FunctionTransport(events),
+        apps: new AppTransport(events, now)
+      }),
       timeouts,
       retry: new RetryPolicy(retry, { now, random: Math.random, date: Date.now }, failover !== undefined),
       queue,
@@ -139,7 +151,11 @@ async function serveRoutes(fastify: FastifyInstance, config: GatewayConfig, clos
   const { onRequest, onSend } = createHooks(gateway)
   fastify.addHook('onRequest', onRequest)
   fastify.addHook('onSend', onSend)
-  fastify.addHook('onReady', async () => resolveLayers(fastify, gateway))
+  fastify.addHook('onReady', async () => {
+    for (const { balancer } of upstreams.values())
+      for (const target of balancer.targets) checkInProcess(target, events())
+    resolveLayers(fastify, gateway)
+  })
   fastify.addHook('onClose', async () => gateway.close())
 
   continueOnRead(fastify)

@@ -42,7 +42,9 @@ export function truncate({ raw, request }: FastifyReply, head: ResponseHead): vo
     resetStream(stream)
     return
   }
-  // What was written in this very turn of the event loop is still held back, and would be lost: no answer at all.
+  // What was written in this very turn of the event loop is still held back, in Node.js 26 by the response and before by
+  // its connection, and would be lost: no answer at all.
+  raw.uncork()
   raw.socket?.uncork()
   const endsWithConnection = head.length < 0 && request.raw.httpVersion === '1.0'
   if (endsWithConnection && raw.socket !== null) reset(raw.socket)

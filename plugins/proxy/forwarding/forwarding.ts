@@ -17,6 +17,7 @@ import { closeAfterAnswer, limitRest } from '../front/linger.ts'
 import type { GatewayExchange } from '../gateway-exchange.ts'
 import { isOverloaded, isStale, isUnprocessed, type ResponseHead } from '../transport/index.ts'
 import { Attempt, type AttemptOptions } from './attempt.ts'
+import { numberAttempt } from './attempt-header.ts'
 import type { Deadlines, Expiring } from './deadlines.ts'
 import { FurtherAttempts } from './further-attempts.ts'
 import type { Waiter } from './request-queue.ts'
@@ -233,13 +234,20 @@ export class Forwarding implements AttemptOwner, Expiring, PickContext, Waiter {
     this.attempt = attempt
     if (rival === undefined) {
       request.headers[1] = request.host ?? target.authority
-      attempt.start(request, request.body, request.headers)
+      attempt.start(request, request.body, this.numbered(request.headers))
       return
     }
     attempt.rival = rival
     rival.rival = attempt
     const [name = 'host', , ...others] = request.headers
-    attempt.start(request, request.body?.copy(), [name, request.host ?? target.authority, ...others])
+    const headers = [name, request.host ?? target.authority, ...others]
+    attempt.start(request, request.body?.copy(), this.numbered(headers))
+  }
+
+  /** Headers for the next attempt, with its number where that is wanted. */
+  private numbered(headers: readonly string[]): readonly string[] {
+    const { attemptHeader } = this.upstream.retry
+    return attemptHeader === undefined ? headers : numberAttempt(headers, attemptHeader, this.exchange.attempts + 1)
   }
 
   /** Drops a response that is worth another attempt because of its status; false when it is the one to send. */

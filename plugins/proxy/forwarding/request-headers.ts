@@ -79,6 +79,8 @@ function readRole(name: string): number {
   const role = ROLES.get(name)
   if (role !== undefined) return role
   if (name.startsWith('x-forwarded-')) return TRUSTED_ONLY
+  // What Function Compute tells its functions, temporary credentials included.
+  if (name.startsWith('x-fc-')) return DROP
   // A pseudo-header field of HTTP/2 says how the request came, which the request line says already.
   if (name.startsWith(':')) return DROP
   // CGI-style targets cannot tell `X_Forwarded_For` from `X-Forwarded-For`.

@@ -35,6 +35,8 @@ export class RetryPolicy {
   /** Bytes of a request body that are kept for another attempt. */
   readonly bodyLimit: number
   readonly budget: RetryBudget
+  /** Header for the number of an attempt. */
+  readonly attemptHeader: string | undefined
 
   private readonly config: UpstreamConfig['retry']
   private readonly random: () => number
@@ -46,6 +48,7 @@ export class RetryPolicy {
     this.attempts = config.attempts
     this.bodyLimit = config.attempts > 0 || elsewhere ? config.bodyLimit : 0
     this.budget = new RetryBudget(config.budget, now)
+    this.attemptHeader = config.attemptHeader
     this.random = random
     this.date = date
   }

@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { BadResponseError, ConnectFailedError, ConnectTimeoutError, TargetClosedError } from '../../errors.ts'
 import { afterPoll, type Polled } from './after-poll.ts'
 import { ResponseParser } from './response-parser.ts'
@@ -12,6 +12,12 @@ import type {
   TransportRequest
 } from './types.ts'
 import { outliveWriteFailure } from './write-failure.ts'
+
+/** What a connection needs of the socket below it. */
+export interface ConnectionSocket extends Duplex {
+  readonly bytesRead: number
+  setNoDelay(noDelay?: boolean): unknown
+}
 
 /** What a connection needs of the pool that owns it. */
 export interface ConnectionOwner {
@@ -38,7 +44,7 @@ export class Connection implements BodySink, TransportAttempt, Polled {
   keepAliveHint = -1
 
   private readonly owner: ConnectionOwner
-  private readonly socket: Socket
+  private readonly socket: ConnectionSocket
   private readonly parser: ResponseParser
   private request: TransportRequest | undefined = undefined
   private handler: TransportHandler | undefined = undefined
@@ -62,7 +68,7 @@ export class Connection implements BodySink, TransportAttempt, Polled {
     close: () => this.onClose()
   }
 
-  constructor(owner: ConnectionOwner, socket: Socket, connectEvent: 'connect' | 'secureConnect') {
+  constructor(owner: ConnectionOwner, socket: ConnectionSocket, connectEvent: 'connect' | 'secureConnect') {
     this.owner = owner
     this.socket = socket
     this.parser = new ResponseParser(this)

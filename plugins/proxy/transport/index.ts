@@ -6,6 +6,9 @@ import type { Transport, TransportAttempt, TransportHandler, TransportRequest } 
 export { isOverloaded, isStale, isUnprocessed } from './connection.ts'
 export type { TlsOptions } from './dialer.ts'
 export { Http2Transport } from './http2/transport.ts'
+export { AppTransport } from './in-process/app-transport.ts'
+export { FunctionTransport } from './in-process/function-transport.ts'
+export { TargetTransport } from './target-transport.ts'
 export type {
   BodySink,
   BodySource,

@@ -1,5 +1,4 @@
-import { Connection, type ConnectionOwner } from './connection.ts'
-import type { Dialer } from './dialer.ts'
+import { Connection, type ConnectionOwner, type ConnectionSocket } from './connection.ts'
 import type { TransportAttempt, TransportHandler, TransportRequest } from './types.ts'
 
 /**
@@ -11,16 +10,23 @@ const IDLE_LIMIT = 4_000
 const HINT_MARGIN = 1_000
 const SWEEP_INTERVAL = 1_000
 
+/** Opens connections to one target. */
+export interface Opener {
+  /** The event that says that the connection stands. */
+  readonly connectEvent: 'connect' | 'secureConnect'
+  open(): ConnectionSocket
+}
+
 /** The connections to one target. The one that was used last is taken first, so that spare ones grow old and go. */
 export class Pool implements ConnectionOwner {
-  private readonly dialer: Dialer
+  private readonly dialer: Opener
   private readonly now: () => number
   private readonly onEmpty: () => void
   private readonly idle: Connection[] = []
   private readonly all = new Set<Connection>()
   private sweeper: NodeJS.Timeout | undefined = undefined
 
-  constructor(dialer: Dialer, now: () => number, onEmpty: () => void) {
+  constructor(dialer: Opener, now: () => number, onEmpty: () => void) {
     this.dialer = dialer
     this.now = now
     this.onEmpty = onEmpty

@@ -1,5 +1,5 @@
-import type { Socket } from 'node:net'
 import { afterPoll } from './after-poll.ts'
+import type { ConnectionSocket } from './connection.ts'
 
 /**
  * Keeps a socket readable after a write to it has failed, until what had arrived is read.
@@ -11,10 +11,10 @@ import { afterPoll } from './after-poll.ts'
  *
  * @param onFailure told once, when nothing can be written any more
  */
-export function outliveWriteFailure(socket: Socket, onFailure: () => void): void {
+export function outliveWriteFailure(socket: ConnectionSocket, onFailure: () => void): void {
   const destroy = socket.destroy
   let failed = false
-  socket.destroy = (error?: Error): Socket => {
+  socket.destroy = (error?: Error): ConnectionSocket => {
     // What is paused has begun to answer, and would have to wait in its place.
     if (failed || !isWriteFailure(error) || socket.isPaused()) return destroy.call(socket, error)
     failed = true
@@ -29,7 +29,7 @@ export function outliveWriteFailure(socket: Socket, onFailure: () => void): void
   }
 }
 
-function readOut(socket: Socket, done: () => void): void {
+function readOut(socket: ConnectionSocket, done: () => void): void {
   const before = socket.bytesRead
   const onPolled = () => {
     if (socket.bytesRead > before) readOut(socket, done)
