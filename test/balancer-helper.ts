@@ -92,3 +92,8 @@ export function sequence(balancer: Balancer, count: number): string {
 export function letterOf(balancer: Balancer, target: Target | undefined): string {
   return target === undefined ? '502' : String.fromCharCode(97 + balancer.targets.indexOf(target))
 }
+
+/** Resolves when strategies have done what they do between requests after a change of the list. */
+export async function settled(): Promise<void> {
+  for (let turn = 0; turn < 200; turn++) await new Promise((resolve) => setImmediate(resolve))
+}

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Balancer, createBalancers, type Obstacle, type TargetOptions } from '../plugins/balancer/index.ts'
 import { InvalidTargetError } from '../plugins/errors.ts'
-import { balancerOf, FakeClock, hold, letterOf, seeded, sequence } from './balancer-helper.ts'
+import { balancerOf, FakeClock, hold, letterOf, seeded, sequence, settled } from './balancer-helper.ts'
 
 const { names } = createBalancers().strategies
 const KEYED = ['consistent-hash', 'bounded-consistent-hash', 'maglev', 'rendezvous', 'jump-hash', 'hash', 'ip-hash']
@@ -11,9 +11,10 @@ const OBSTACLES: Obstacle[] = ['down', 'unhealthy', 'ejected', 'open']
 const KEYS = Array.from({ length: 400 }, (_, index) => `10.${index >> 4}.${index & 15}.7`)
 
 for (const strategy of KEYED) {
-  test(`${strategy}: after any changes, keys go where they go with a balancer that was made so`, () => {
+  test(`${strategy}: after any changes, keys go where they go with a balancer that was made so`, async () => {
     for (let seed = 1; seed <= 4; seed++) {
       const balancer = changed(strategy, seed, 14)
+      await settled()
 
       assert.deepEqual(mapping(balancer), mapping(madeLike(balancer, strategy)), `seed ${seed}`)
     }
@@ -66,7 +67,7 @@ for (const strategy of ['least-connections', { name: 'least-connections', compat
 }
 
 for (const strategy of names) {
-  test(`${strategy}: a target of weight 0 is not picked, and is again with a weight`, () => {
+  test(`${strategy}: a target of weight 0 is not picked, and is again with a weight`, async () => {
     const balancer = balancerOf({ strategy, servers: ['h1:1', 'h2:1'] })
     const picks = () => new Set(KEYS.map((key) => letterOf(balancer, balancer.get({ key, tried: undefined }))))
 
@@ -74,6 +75,7 @@ for (const strategy of names) {
     assert.deepEqual([...picks()], ['b'])
 
     balancer.setWeight('http://h1:1/', 3)
+    await settled()
     assert.equal(picks().has('a'), true)
   })
 
@@ -113,11 +115,12 @@ for (const strategy of ['consistent-hash', 'rendezvous']) {
   })
 }
 
-test('maglev: a change of weight moves few keys beside those that it must', () => {
+test('maglev: a change of weight moves few keys beside those that it must', async () => {
   const balancer = balancerOf({ strategy: 'maglev', servers: ['h1:1', 'h2:1', 'h3:1', 'h4:1', 'h5:1'] })
   const before = mapping(balancer)
 
   balancer.setWeight('http://h2:1', 2)
+  await settled()
   const after = mapping(balancer)
 
   const others = after.filter((url, index) => url !== before[index] && url !== 'http://h2:1')

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { buildMaglevTable } from '../plugins/balancer/hashing/maglev-table.ts'
+import { MaglevTable, permutationOf } from '../plugins/balancer/hashing/maglev-table.ts'
 import { Uint64 } from '../plugins/balancer/hashing/uint64.ts'
 import { Xxh64 } from '../plugins/balancer/hashing/xxh64.ts'
 import type { Balancer, Target } from '../plugins/balancer/index.ts'
@@ -27,7 +27,7 @@ for (const { name, size, names, weights, table } of envoy.unitTest) {
   test(`Envoy MaglevLoadBalancerTest.${name}: the same table`, () => {
     const entries = names.map((each, index) => ({ name: each, weight: weights[index] ?? 1 }))
 
-    assert.deepEqual([...(buildMaglevTable(entries, size) ?? [])], table)
+    assert.deepEqual(tableOf(entries, size), table)
   })
 
   test(`Envoy MaglevLoadBalancerTest.${name}: the same table, in whatever order the hosts come`, () => {
@@ -35,7 +35,7 @@ for (const { name, size, names, weights, table } of envoy.unitTest) {
     const last = names.length - 1
 
     assert.deepEqual(
-      [...(buildMaglevTable(entries, size) ?? [])].map((index) => last - index),
+      tableOf(entries, size).map((index) => last - index),
       table
     )
   })
@@ -63,8 +63,7 @@ test('Envoy MaglevLoadBalancerTest.BasicWithRetryHostPredicate: the same further
 test('maglev: an exchange goes on to the hosts of the further hashes', () => {
   const balancer = balancerOf({ strategy: 'maglev', servers: envoy.hosts })
   const entries = envoy.hosts.map((name) => ({ name, weight: 1 }))
-  const table = buildMaglevTable(entries, 65_537)
-  assert.ok(table)
+  const table = tableOf(entries, 65_537)
 
   for (const key of envoy.keys) {
     const hash = bigHash(key)
@@ -82,7 +81,7 @@ test('maglev: every target has the same number of places, and weights are kept',
   const shares = (weights: number[]) => {
     const entries = weights.map((weight, index) => ({ name: `10.0.0.${index}:80`, weight }))
     const counts = weights.map(() => 0)
-    for (const index of buildMaglevTable(entries, 65_537) ?? []) counts[index] = (counts[index] ?? 0) + 1
+    for (const index of tableOf(entries, 65_537)) counts[index] = (counts[index] ?? 0) + 1
     return counts
   }
   const even = shares(Array(100).fill(1))
@@ -118,17 +117,43 @@ test('maglev: the table is built once for a list, and not for a change of health
   assert.ok(user + system < 500_000, `${user + system} us`)
 })
 
+test('maglev: a change of the list is worked in between requests, and none waits for it', async () => {
+  const balancer = balancerOf({ strategy: 'maglev', servers: envoy.hosts })
+  const keys = Array.from({ length: 2_000 }, (_, index) => `user-${index}`)
+  const mapping = () => keys.map((key) => balancer.get(context(key)))
+  const before = mapping()
+  const [first] = balancer.targets
+  assert.ok(first)
+
+  balancer.remove(first.url)
+  const added = balancer.add('http://10.9.9.9:80')
+  const meanwhile = mapping()
+  let turns = 0
+  for (; turns < 200 && !mapping().includes(added); turns++) await new Promise((resolve) => setImmediate(resolve))
+
+  for (const [index, target] of meanwhile.entries()) {
+    if (before[index] === first) assert.ok(target !== undefined && target !== first && target !== added)
+    else assert.equal(target, before[index], 'only the keys of the one that left go elsewhere')
+  }
+  assert.ok(turns > 5 && turns < 200, `${turns} turns of the event loop`)
+  const urls = balancer.targets.map(({ url }) => url.replace('http://', ''))
+  assert.deepEqual(
+    mapping(),
+    [...balancerOfMapping(urls, keys)].map((index) => balancer.targets[index])
+  )
+})
+
 test('maglev: unix sockets, names and IPv6 addresses are hashed as Envoy writes them', () => {
   const servers = ['unix:/run/a.sock', 'Backend', '[::1]:8080']
   const names = ['/run/a.sock', 'backend:80', '[::1]:8080']
   const balancer = balancerOf({ strategy: 'maglev', servers })
-  const table = buildMaglevTable(
+  const table = tableOf(
     names.map((name) => ({ name, weight: 1 })),
     65_537
   )
 
   for (const key of envoy.keys) {
-    const index = table?.[Number(bigHash(key) % 65_537n)] ?? -1
+    const index = table[Number(bigHash(key) % 65_537n)] ?? -1
     assert.equal(balancer.get(context(key)), balancer.targets[index])
   }
 })
@@ -171,6 +196,22 @@ test('a 64-bit remainder is that of big integers', () => {
     }
   }
 })
+
+/** Where the keys go with a balancer that is made with a list, as indices. */
+function balancerOfMapping(servers: string[], keys: readonly string[]): number[] {
+  const balancer = balancerOf({ strategy: 'maglev', servers })
+  return keys.map((key) => indexOf(balancer, balancer.get(context(key))))
+}
+
+/** For each place the index of its entry. */
+function tableOf(entries: readonly { name: string; weight: number }[], size: number): number[] {
+  const table = new MaglevTable(
+    entries.map(({ name, weight }) => ({ permutation: permutationOf(name, size), weight })),
+    size
+  )
+  table.build()
+  return Array.from({ length: size }, (_, place) => table.at(place))
+}
 
 function indexOf(balancer: Balancer, target: Target | undefined): number {
   return target === undefined ? -1 : balancer.targets.indexOf(target)

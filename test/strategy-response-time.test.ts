@@ -203,6 +203,22 @@ const peak: Case[] = [
     name: 'a response of which nobody took the time says nothing',
     events: [took('a', 10), took('b', 11), { at: 'b', took: undefined }],
     expected: 'a'
+  },
+  {
+    // 10 + (1000 - 10) / 10 = 109
+    name: 'an error counts as a second, of which a tenth comes in at once',
+    events: [took('a', 10), took('b', 108.9), { at: 'a', took: 1, outcome: 'error' }],
+    expected: 'b'
+  },
+  {
+    name: 'an error counts no more than that',
+    events: [took('a', 10), took('b', 109.1), { at: 'a', took: undefined, outcome: 'error' }],
+    expected: 'a'
+  },
+  {
+    name: 'an error that took longer is a peak like any other',
+    events: [took('a', 10), took('b', 2999), { at: 'a', took: 3000, outcome: 'error' }],
+    expected: 'b'
   }
 ]
 for (const one of peak) {

@@ -1,3 +1,8 @@
+import { ERROR_TIME } from './error-time.ts'
+
+/** Share of an error in the average. */
+const ERROR_SHARE = 0.1
+
 /**
  * A moving average of the response time that fears the worst: a slower sample replaces it at once, faster ones work with
  * time, and so does the lack of samples.
@@ -20,6 +25,15 @@ export class PeakAverage {
     const share = Math.exp(-Math.max(0, now - this.#changed) / this.#decay)
     this.#average = sample > this.#average ? sample : sample * (1 - share) + this.#average * share
     this.#changed = now
+  }
+
+  /**
+   * An error counts as `ERROR_TIME` at least, but not as a peak: a target that fails once in a while keeps its place, and one
+   * that goes on failing, however fast, loses it. Finagle leaves that to its failure accrual.
+   */
+  observeError(sample: number, now: number): void {
+    this.observe(sample, now)
+    this.#average += ERROR_SHARE * Math.max(0, Math.max(sample, ERROR_TIME) - this.#average)
   }
 
   /** The average as it is by now. */

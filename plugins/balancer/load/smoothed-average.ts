@@ -1,9 +1,8 @@
 import type { Outcome } from '../types.ts'
+import { ERROR_TIME } from './error-time.ts'
 
 /** Share of the latest sample in the average. */
 const SMOOTHING = 0.1
-/** What an error counts at least, in milliseconds: a target that fails fast must not look fast. */
-const ERROR_TIME = 1_000
 /** After this many milliseconds without a sample the average of an idle target is halved: it gets another chance. */
 const HALVING = 5_000
 

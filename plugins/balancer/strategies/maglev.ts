@@ -1,4 +1,4 @@
-import { buildMaglevTable } from '../hashing/maglev-table.ts'
+import { MaglevTable, type Permutation, permutationOf } from '../hashing/maglev-table.ts'
 import { PlacedByHash } from '../hashing/placed-by-hash.ts'
 import { Uint64 } from '../hashing/uint64.ts'
 import { checkOptionNames } from '../options.ts'
@@ -9,10 +9,13 @@ import type { PickContext, StrategyFactory } from '../types.ts'
 const SIZE = 65_537
 /** Further hashes of a key that are tried where its target cannot be used. */
 const ATTEMPTS = 3
+/** Places that are looked at in one turn of the event loop while a table is built: about half a millisecond of work. */
+const SLICE = 30_000
 
 /**
  * Sends equal keys to the same target, by a table of 65537 places that all targets share evenly. Agrees with Envoy's
- * MAGLEV on every key. The table is built at the first pick after a change of the list, never for a change of health.
+ * MAGLEV on every key. The table is built after a change of the list, never for a change of health: in slices, while keys still go
+ * by the old one, as they do in Envoy.
  */
 export const maglev: StrategyFactory = {
   name: 'maglev',
@@ -24,36 +27,40 @@ export const maglev: StrategyFactory = {
 
 class Maglev extends PlacedByHash {
   readonly #targets: Target[] = []
-  #table: Int32Array | undefined = undefined
+  readonly #permutations = new Map<Target, Permutation>()
   readonly #other = new Uint64()
-  #stale = false
+  /** The table in force, and the targets that its entries are. */
+  #table: MaglevTable | undefined = undefined
+  #owners: readonly Target[] = []
+  #isStale = false
+  /** The table that is being built. */
+  #next: MaglevTable | undefined = undefined
+  #nextOwners: readonly Target[] = []
 
   override add(target: Target): void {
     super.add(target)
     this.#targets.push(target)
-    this.#stale = true
+    this.#permutations.set(target, permutationOf(hostOf(target), SIZE))
+    this.#renew()
   }
 
   override remove(target: Target): void {
     super.remove(target)
     this.#targets.splice(this.#targets.indexOf(target), 1)
-    this.#stale = true
+    this.#permutations.delete(target)
+    this.#renew()
   }
 
   override reweigh(target: Target, previous: number): void {
     super.reweigh(target, previous)
-    this.#stale = true
+    this.#renew()
   }
 
   protected override place(hash: Uint64): Target | undefined {
-    if (this.#stale) {
-      this.#table = buildMaglevTable(
-        this.#targets.map((target) => ({ name: hostOf(target), weight: target.weight })),
-        SIZE
-      )
-      this.#stale = false
-    }
-    return this.#targets[this.#table?.[hash.modulo(SIZE)] ?? -1]
+    // Before there has been any table, nothing else tells where keys belong.
+    if (this.#table === undefined && this.#isStale) this.#finish()
+    const target = this.#owners[this.#table?.at(hash.modulo(SIZE)) ?? -1]
+    return target?.removed ? undefined : target
   }
 
   /** As Envoy's retries do, which turn nearly all bits of the hash. */
@@ -63,5 +70,45 @@ class Maglev extends PlacedByHash {
       if (target?.isAvailable(context, this.now)) return target
     }
     return undefined
+  }
+
+  /** Has another table built; what was built of one before is of no use. */
+  #renew(): void {
+    this.#next = undefined
+    if (this.#isStale) return
+    this.#isStale = true
+    setImmediate(() => this.#goOn())
+  }
+
+  #goOn(): void {
+    if (!this.#isStale) return
+    this.#begin().build(SLICE)
+    if (this.#next?.isBuilt) this.#swap()
+    else setImmediate(() => this.#goOn())
+  }
+
+  #finish(): void {
+    this.#begin().build()
+    this.#swap()
+  }
+
+  #begin(): MaglevTable {
+    if (this.#next === undefined) {
+      this.#nextOwners = [...this.#targets]
+      const entries = this.#nextOwners.flatMap((target) => {
+        const permutation = this.#permutations.get(target)
+        return permutation === undefined ? [] : [{ permutation, weight: target.weight }]
+      })
+      this.#next = new MaglevTable(entries, SIZE)
+    }
+    return this.#next
+  }
+
+  #swap(): void {
+    this.#table = this.#next
+    this.#owners = this.#nextOwners
+    this.#next = undefined
+    this.#nextOwners = []
+    this.#isStale = false
   }
 }

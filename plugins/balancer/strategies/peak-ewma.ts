@@ -12,7 +12,7 @@ const PENALTY = 2 ** 40
 /**
  * Draws two targets by weight, and takes the one with the less moving average of the response time, times the attempts
  * in flight with the one to come, for its weight. A slower response becomes the average at once, faster ones work
- * with time. The first drawn wins a tie.
+ * with time. The first drawn wins a tie. Errors count as long responses.
  *
  * @see https://github.com/twitter/finagle/blob/develop/finagle-core/src/main/scala/com/twitter/finagle/loadbalancer/PeakEwma.scala
  */
@@ -64,8 +64,9 @@ class PeakEwma implements Strategy {
   }
 
   observe(target: Target, outcome: Outcome, milliseconds: number | undefined): void {
-    if (outcome === 'neutral' || milliseconds === undefined) return
-    this.#averages.get(target)?.observe(milliseconds, this.#deps.now())
+    const average = this.#averages.get(target)
+    if (outcome === 'error' || outcome === 'failure') average?.observeError(milliseconds ?? 0, this.#deps.now())
+    else if (outcome === 'success' && milliseconds !== undefined) average?.observe(milliseconds, this.#deps.now())
   }
 
   #costOf(target: Target, now: number): number {
