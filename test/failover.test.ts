@@ -264,3 +264,55 @@ test('targets that are unhealthy are not used in a panic where another upstream 
 
   assert.equal((await send(port)).body.toString(), 'second ')
 })
+
+test('at the upstream that stands in, failed attempts are tried again as it says', async (t) => {
+  const first = await startNamed(t, 'first', 503)
+  const seconds = [await startNamed(t, 'b', 503), await startNamed(t, 'c')]
+  const upstream = { failover: { upstream: 'second', on: [503] }, retry: { attempts: 0 } }
+  const second = { targets: seconds.map(({ url }) => url), retry: { attempts: 1, backoff: { base: 0 } } }
+  const { port } = await start(t, [first.url], upstream, { second })
+
+  assert.equal((await send(port)).body.toString(), 'c ')
+})
+
+test('a failover makes room for who waits at the upstream that failed', async (t) => {
+  const held: ServerResponse[] = []
+  const first = await startTarget(t, (_request, response) =>
+    held.push(response.writeHead(500, { 'content-length': 2 }))
+  )
+  const second = await startNamed(t, 'second')
+  const upstream = { failover: { upstream: 'second', on: [500] }, queue: { size: 1, timeout: 0 } }
+  let arrived = 0
+  const { port } = await startGateway(t, [{ url: first.url, maxConnections: 1 }], {
+    upstream,
+    more: { second: { targets: [second.url] } },
+    prepare: (app) => app.addHook('onRequest', async () => void arrived++)
+  })
+  const replies = [send(port)]
+  await eventually(() => held.length === 1, 'the request does not arrive')
+  replies.push(send(port))
+  await eventually(() => arrived === 2, 'the request does not arrive')
+
+  held[0]?.end('no')
+  await eventually(() => held.length === 2, 'the second request still waits')
+  held[1]?.end('no')
+
+  assert.deepEqual(
+    (await Promise.all(replies)).map(({ body }) => body.toString()),
+    ['second ', 'second ']
+  )
+})
+
+test('a failure before a failover counts for the target that failed', async (t) => {
+  const first = await startTarget(t, (_request, response) => response.writeHead(500, { 'content-length': 2 }).end('no'))
+  const second = await startNamed(t, 'second')
+  const targets = [{ url: first.url }, { url: 'http://127.0.0.1:9', down: true }]
+  const upstream = { failover: { upstream: 'second', on: [500] } }
+  const { app, port } = await start(t, targets, upstream, { second: { targets: [second.url] } })
+  const [target] = app.balancers.get('users').targets
+
+  await send(port)
+  await eventually(() => target?.inFlight === 0, 'a place stays taken')
+
+  assert.equal(target?.fails, 1)
+})

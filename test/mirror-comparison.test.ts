@@ -237,3 +237,24 @@ test('a listener that throws is logged, and disturbs nobody', async (t) => {
 
   assert.equal((await send(port)).status, 200)
 })
+
+test('what a hook changes in place is no difference', async (t) => {
+  const { mirror, port, quiet } = await startMirrored(
+    t,
+    (await startRecording(t, '', json('abc'))).url,
+    (await startRecording(t, '', json('abc'))).url,
+    { compare: {} },
+    {
+      prepare: (app) =>
+        app.addHook('onSend', async (_request, _reply, payload) =>
+          Buffer.isBuffer(payload) ? payload.fill('x') : payload
+        )
+    }
+  )
+
+  const reply = await send(port)
+  await quiet()
+
+  assert.equal(reply.body.toString(), 'xxxxx')
+  assert.deepEqual(countersOf(mirror), { sent: 1, answered: 1, compared: 1 })
+})

@@ -2,7 +2,14 @@ import { isText } from '../http-event.ts'
 import type { EventFormat, PlatformResponse, PlatformResult } from './types.ts'
 
 /** Of the connection to the application. */
-const CONNECTION_HEADERS = new Set(['connection', 'keep-alive', 'proxy-connection', 'trailer', 'transfer-encoding', 'upgrade'])
+const CONNECTION_HEADERS = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'trailer',
+  'transfer-encoding',
+  'upgrade'
+])
 /** Headers that Function Compute does not let its functions set. */
 const FUNCTION_COMPUTE_HEADERS = /^(?:content-length|date|server|x-fc-.*)$/
 
@@ -34,7 +41,10 @@ export function writePlatformResult(format: EventFormat, response: PlatformRespo
 }
 
 /** What precedes a streamed body: all but the body itself. */
-export function writePrelude({ status, headers: pairs }: Omit<PlatformResponse, 'body'>): Omit<PlatformResult, 'body' | 'isBase64Encoded'> {
+export function writePrelude({
+  status,
+  headers: pairs
+}: Omit<PlatformResponse, 'body'>): Omit<PlatformResult, 'body' | 'isBase64Encoded'> {
   const headers = group('lambda-v2', pairs)
   const cookies = headers.get('set-cookie') ?? []
   headers.delete('set-cookie')
