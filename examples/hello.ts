@@ -23,7 +23,7 @@ export async function build(options: DiagnosticsOptions): Promise<FastifyInstanc
 
   app.get('/slow', function slowHandler(): string {
     const order = { id: 7, customer: 'ann', lines: [1, 2, 3] }
-    return `${price(order, performance.now() + 5_000)}\n`
+    return `${price(order, performance.now() + 10_000)}\n`
   })
 
   app.get('/crash', function crashHandler(): string {
@@ -46,7 +46,16 @@ function price(order: { id: number; lines: readonly number[] }, until: number): 
 if (process.argv[1] === import.meta.filename) {
   const token = process.env.DIAGNOSTICS_TOKEN
   const app = await build(
-    token === undefined ? {} : { enabled: true, token, port: 9901, minInterval: 0, crashLocals: true }
+    token === undefined
+      ? {}
+      : {
+          enabled: true,
+          token,
+          port: Number(process.env.DIAGNOSTICS_PORT ?? 9901),
+          minInterval: 0,
+          minFree: 0,
+          crashLocals: true
+        }
   )
   console.log(`hello on ${await app.listen({ port: Number(process.env.PORT ?? 8080) })}, process ${process.pid}`)
 }
