@@ -126,6 +126,23 @@ test('a target that passes the probe after its failures starts slowly', () => {
   assert.equal(first.ramp, Math.floor(FULL_RAMP / 10))
 })
 
+test('a target that was removed does not start, and is not heard of', () => {
+  const { clock, balancer } = starting('least-connections')
+  const [first] = balancer.targets
+  assert.ok(first)
+  first.set('unhealthy', true)
+  balancer.remove(first.url)
+  const seen: string[] = []
+  balancer.observe({ onChange: (_target, change) => seen.push(change) })
+
+  first.set('unhealthy', false)
+  clock.time += WINDOW
+  balancer.get()
+
+  assert.deepEqual(seen, [])
+  assert.equal(first.ramp, FULL_RAMP)
+})
+
 test('nobody starts slowly with the process, nor who drained, nor where there is no window', () => {
   const { balancer } = starting('random')
   const plain = balancerOf({ strategy: 'random', servers: SERVERS })

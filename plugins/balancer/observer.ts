@@ -30,7 +30,7 @@ export interface LevelState {
 export interface BalancerObserver {
   onAdd?(target: Target): void
   onRemove?(target: Target): void
-  /** Something about the target is other than before. */
+  /** Something about the target is other than before. Of a removed target there is no more news. */
   onChange?(target: Target, change: TargetChange): void
   /** A level has begun to panic, or is past it. */
   onPanic?(level: LevelState): void

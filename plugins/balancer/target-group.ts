@@ -51,12 +51,14 @@ export class TargetGroup {
 
   /** The first obstacle of a target has come up, or its last one is gone. */
   turn(target: Target, isFree: boolean): void {
+    if (target.removed) return
     if (isFree) this.#owner?.onReturn(target)
     else this.#owner?.onLeave(target)
   }
 
   /** The state of a target has changed. */
   report(target: Target, change: TargetChange): void {
+    if (target.removed) return
     this.changes++
     this.#owner?.assess()
     for (const observer of this.#observers) observer.onChange?.(target, change)
