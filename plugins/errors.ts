@@ -63,6 +63,13 @@ export const NoTargetError = createError<[string]>(
   503
 )
 
+/** The circuit breaker of the upstream is open, or lets only a part of the requests through as it recovers. Args: upstream. */
+export const CircuitOpenError = createError<[string]>(
+  'FST_GATEWAY_CIRCUIT_OPEN',
+  "The circuit breaker of upstream '%s' is open",
+  503
+)
+
 /** All targets of the upstream are at `maxConnections`, and as many requests wait as may. Args: upstream. */
 export const QueueFullError = createError<[string]>('FST_GATEWAY_QUEUE_FULL', "The queue of upstream '%s' is full", 503)
 

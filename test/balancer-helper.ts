@@ -53,7 +53,7 @@ export interface UpstreamSketch {
   clock?: FakeClock
   random?: () => number
   /** Further options of the upstream. */
-  more?: Pick<UpstreamOptions, 'slowStart' | 'panicThreshold'>
+  more?: Pick<UpstreamOptions, 'slowStart' | 'panicThreshold' | 'maxConnections'>
 }
 
 export function balancerOf({ strategy, servers, clock = new FakeClock(), random, more }: UpstreamSketch): Balancer {

@@ -1,6 +1,6 @@
 import { DuplicateTargetError } from '../errors.ts'
 import { Levels } from './levels.ts'
-import type { BalancerObserver, LevelState } from './observer.ts'
+import type { BalancerObserver, Gate, LevelState } from './observer.ts'
 import { SlowStart, type SlowStartOptions } from './slow-start.ts'
 import { checkTarget, checkWeight, Target, type TargetOptions } from './target.ts'
 import type { GroupOwner } from './target-group.ts'
@@ -23,6 +23,8 @@ export interface BalancerSetup {
   slowStart?: SlowStartOptions | undefined
   /** Share of fit targets below which unhealthy and ejected ones are picked as well; 0 = never. @default 0.5 */
   panicThreshold?: number | undefined
+  /** Most attempts in flight at once at all targets together; 0 means any number. @default 0 */
+  maxConnections?: number | undefined
 }
 
 const PANIC_THRESHOLD = 0.5
@@ -39,6 +41,12 @@ export class Balancer {
   readonly name: string
   /** What the strategy asks of whoever sends the requests. */
   readonly needs: StrategyNeeds
+  /** Most attempts in flight at once at all targets together; 0 means any number. */
+  readonly maxConnections: number
+  /** Whether `release` is to be told how long attempts took. */
+  measures: boolean
+  /** Asked before an exchange gets its first target; undefined = all may pass. */
+  gate: Gate | undefined = undefined
   readonly #now: () => number
   readonly #observers: BalancerObserver[] = []
   readonly #levels: Levels
@@ -48,8 +56,10 @@ export class Balancer {
   #single: Target | undefined = undefined
 
   /** @throws InvalidStrategyError, InvalidTargetError, DuplicateTargetError */
-  constructor(name: string, { createStrategy, targets, now, random, slowStart = {}, panicThreshold }: BalancerSetup) {
+  constructor(name: string, setup: BalancerSetup) {
+    const { createStrategy, targets, now, random, slowStart = {}, panicThreshold, maxConnections = 0 } = setup
     this.name = name
+    this.maxConnections = maxConnections
     this.#now = now
     this.#slowStart = new SlowStart(slowStart, now, (target) => this.#onRamp(target))
     const owner: GroupOwner = {
@@ -67,6 +77,7 @@ export class Balancer {
       panicThreshold: panicThreshold ?? PANIC_THRESHOLD
     })
     this.needs = this.#levels.backups.strategy.needs ?? NO_NEEDS
+    this.measures = this.needs.latency === true
     for (const target of targets) this.#join(target)
     this.#levels.assess()
   }
@@ -84,6 +95,7 @@ export class Balancer {
   /** Has an observer told of what happens from now on. */
   observe(observer: BalancerObserver): void {
     this.#observers.push(observer)
+    if (observer.latency === true) this.measures = true
   }
 
   /**
@@ -165,8 +177,19 @@ export class Balancer {
     return this.#targets.find((target) => target.url === trimmed)
   }
 
+  /** Whether as many attempts are in flight at all targets together as may be. */
+  get isFull(): boolean {
+    return this.maxConnections > 0 && this.#levels.inFlight >= this.maxConnections
+  }
+
+  /** Gives a target that has just returned its weight back little by little, over so many milliseconds. */
+  ramp(target: Target, milliseconds: number): void {
+    if (!target.removed && !target.isObstructed) this.#slowStart.begin(target, milliseconds)
+  }
+
   /** The target for the next attempt: a primary, else a backup, else undefined. */
   get(context: PickContext = NO_CONTEXT): Target | undefined {
+    if (this.maxConnections > 0 && this.isFull) return undefined
     const single = this.#single
     if (single !== undefined && !single.draining) return single.isOpen(context) ? single : undefined
 
@@ -193,7 +216,7 @@ export class Balancer {
 
   /**
    * An attempt at the target ended; to be called once for each `acquire`, also after the target was removed.
-   * @param milliseconds see `Strategy.observe`; only where `needs.latency` asks for it
+   * @param milliseconds see `Strategy.observe`; only where `measures` asks for it
    */
   release(target: Target, outcome: Outcome, milliseconds?: number): void {
     if (target.full) target.group.changes++
@@ -201,7 +224,7 @@ export class Balancer {
     if (target.removed) return
     target.group.inFlight--
     this.#account(target, outcome, milliseconds)
-    for (const observer of this.#observers) observer.onOutcome?.(target, outcome)
+    for (const observer of this.#observers) observer.onOutcome?.(target, outcome, milliseconds)
   }
 
   /**

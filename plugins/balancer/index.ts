@@ -6,7 +6,7 @@ import type { StrategyFactory } from './types.ts'
 
 export { Balancer } from './balancer.ts'
 export { Xxh64 } from './hashing/xxh64.ts'
-export type { BalancerObserver, LevelState, Obstacle, TargetChange } from './observer.ts'
+export type { BalancerObserver, Gate, LevelState, Obstacle, TargetChange } from './observer.ts'
 export { BalancerRegistry, type StrategyChoice, StrategyRegistry, type UpstreamOptions } from './registry.ts'
 export type { SlowStartOptions } from './slow-start.ts'
 export { FULL_RAMP, Target, type TargetOptions } from './target.ts'

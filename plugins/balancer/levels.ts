@@ -103,6 +103,13 @@ export class Levels {
     return [...this.primaries, this.backups]
   }
 
+  /** Attempts in flight at all targets. */
+  get inFlight(): number {
+    let sum = this.backups.group.inFlight
+    for (const { group } of this.primaries) sum += group.inFlight
+    return sum
+  }
+
   of({ backup, priority }: Pick<Target, 'backup' | 'priority'>): Level {
     if (backup) return this.backups
     for (const level of this.primaries) if (level.priority === priority) return level

@@ -28,12 +28,25 @@ export interface LevelState {
 
 /** Told what happens to the targets of a balancer. Nothing here may throw. */
 export interface BalancerObserver {
+  /** `onOutcome` is to be told how long attempts took. */
+  readonly latency?: boolean
   onAdd?(target: Target): void
   onRemove?(target: Target): void
   /** Something about the target is other than before. Of a removed target there is no more news. */
   onChange?(target: Target, change: TargetChange): void
   /** A level has begun to panic, or is past it. */
   onPanic?(level: LevelState): void
-  /** An attempt ended. Of a removed target there is no more news. */
-  onOutcome?(target: Target, outcome: Outcome): void
+  /**
+   * An attempt ended. Of a removed target there is no more news.
+   * @param milliseconds as for `Strategy.observe`; undefined where nobody measured
+   */
+  onOutcome?(target: Target, outcome: Outcome, milliseconds: number | undefined): void
+}
+
+/** Decides whether an upstream takes requests for now. */
+export interface Gate {
+  /** Whether one more request may pass. */
+  admit(): boolean
+  /** Milliseconds after which it is worth while to ask again; 0 = at once. */
+  readonly retryAfter: number
 }

@@ -27,6 +27,8 @@ export interface UpstreamOptions {
   readonly slowStart?: SlowStartOptions | undefined
   /** Share of fit targets below which unhealthy and ejected ones are picked as well; 0 = never. @default 0.5 */
   readonly panicThreshold?: number | undefined
+  /** Most attempts in flight at once at all targets together; 0 means any number. @default 0 */
+  readonly maxConnections?: number | undefined
 }
 
 const DEFAULT_STRATEGY = 'round-robin'
@@ -83,7 +85,7 @@ export class BalancerRegistry {
   }
 
   /** @throws DuplicateUpstreamError, UnknownStrategyError, InvalidStrategyError, InvalidTargetError, DuplicateTargetError */
-  add(name: string, { strategy, targets = [], slowStart, panicThreshold }: UpstreamOptions): Balancer {
+  add(name: string, { strategy, targets = [], slowStart, panicThreshold, maxConnections }: UpstreamOptions): Balancer {
     if (this.#balancers.has(name)) throw new DuplicateUpstreamError(name)
 
     const deps: StrategyDeps = {
@@ -93,7 +95,8 @@ export class BalancerRegistry {
     }
     const { now, random } = this.#deps
     const createStrategy = () => deps.create(strategy)
-    const balancer = new Balancer(name, { createStrategy, targets, now, random, slowStart, panicThreshold })
+    const setup = { createStrategy, targets, now, random, slowStart, panicThreshold, maxConnections }
+    const balancer = new Balancer(name, setup)
     this.#balancers.set(name, balancer)
     return balancer
   }

@@ -13,6 +13,7 @@ export interface SlowStartOptions {
 interface Ramp {
   readonly target: Target
   readonly since: number
+  readonly window: number
 }
 
 /**
@@ -43,23 +44,24 @@ export class SlowStart {
     return this.#ramps.length > 0
   }
 
-  begin(target: Target): void {
-    if (this.#window === 0) return
-    this.#ramps = [...this.#others(target), { target, since: this.#now() }]
-    if (this.#step(target, 0)) target.group.report(target, 'slow-start')
+  /** @param window milliseconds; those of the options, unless told otherwise */
+  begin(target: Target, window = this.#window): void {
+    if (window === 0) return
+    this.#ramps = [...this.#others(target), { target, since: this.#now(), window }]
+    if (this.#step(target, 0, window)) target.group.report(target, 'slow-start')
   }
 
   /** The target cannot be used any more, and will have its whole weight unless it begins again. */
   end(target: Target): void {
     this.#ramps = this.#others(target)
-    if (this.#step(target, this.#window)) target.group.report(target, 'slow-start')
+    if (this.#step(target, this.#window, this.#window)) target.group.report(target, 'slow-start')
   }
 
   /** Gives each target what is due to it by now. */
   advance(): void {
     const now = this.#now()
-    const over = this.#ramps.filter(({ since }) => now - since >= this.#window)
-    for (const { target, since } of this.#ramps) this.#step(target, now - since)
+    const over = this.#ramps.filter(({ since, window }) => now - since >= window)
+    for (const { target, since, window } of this.#ramps) this.#step(target, now - since, window)
     if (over.length === 0) return
     this.#ramps = this.#ramps.filter((ramp) => !over.includes(ramp))
     for (const { target } of over) target.group.report(target, 'slow-start')
@@ -70,18 +72,18 @@ export class SlowStart {
   }
 
   /** False when the target has its part already. */
-  #step(target: Target, age: number): boolean {
-    const ramp = this.#rampAt(age)
+  #step(target: Target, age: number, window: number): boolean {
+    const ramp = this.#rampAt(age, window)
     if (ramp === target.ramp) return false
     target.ramp = ramp
     this.#onStep(target)
     return true
   }
 
-  #rampAt(age: number): number {
-    if (age >= this.#window) return FULL_RAMP
+  #rampAt(age: number, window: number): number {
+    if (age >= window) return FULL_RAMP
     // As in Envoy, where the first millisecond counts as over.
-    const grown = (Math.max(1, age) / this.#window) ** (1 / this.#aggression)
+    const grown = (Math.max(1, age) / window) ** (1 / this.#aggression)
     return Math.max(1, Math.floor(Math.max(this.#minWeight, grown) * FULL_RAMP))
   }
 }

@@ -190,6 +190,9 @@ export const upstream = mapping({
   discover: list(source).prefault([]).describe('Names to look up in DNS, of which further targets are made.'),
   timeouts: timeouts.prefault({}).describe('How long an exchange may take.'),
   retry: retry.prefault({}).describe('When a failed attempt is followed by another.'),
+  maxConnections: count()
+    .prefault(0)
+    .describe('Most exchanges at the same time at all targets together; 0 = no limit.'),
   queue: queue.prefault({}).describe('Where requests wait for a target to have room.'),
   hedge: hedge.prefault({}).describe('Second attempts beside slow ones, within `retry.budget`.'),
   failover: failover

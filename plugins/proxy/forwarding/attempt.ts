@@ -75,7 +75,7 @@ export class Attempt implements TransportHandler, AnswerSource {
     exchange.attempts++
     exchange.target = this.target.url
     this.startedAt = performance.now()
-    if (upstream.balancer.needs.latency === true) this.measuredFrom = this.startedAt
+    if (upstream.balancer.measures) this.measuredFrom = this.startedAt
     this.hasBody = body !== undefined
     const handle = upstream.transport.dispatch(
       {

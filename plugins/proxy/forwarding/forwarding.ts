@@ -1,8 +1,9 @@
 import type { Duplex } from 'node:stream'
-import type { Outcome, PickContext, Target } from '../../balancer/index.ts'
+import type { Gate, Outcome, PickContext, Target } from '../../balancer/index.ts'
 import type { RetryCondition } from '../../config/index.ts'
 import {
   BadResponseError,
+  CircuitOpenError,
   ClientClosedError,
   NoTargetError,
   QueueFullError,
@@ -89,8 +90,10 @@ export class Forwarding implements AttemptOwner, Expiring, PickContext, Waiter {
 
   start(): void {
     if (this.ended) return
+    const { gate } = this.upstream.balancer
+    if (gate !== undefined && !gate.admit()) this.turnAway(gate)
     // Who waits already comes first.
-    if (this.upstream.queue.length > 0 || !this.tryStart()) this.wait()
+    else if (this.upstream.queue.length > 0 || !this.tryStart()) this.wait()
   }
 
   tryStart(): boolean {
@@ -191,7 +194,8 @@ export class Forwarding implements AttemptOwner, Expiring, PickContext, Waiter {
   /** Waits for a target to have room, where that is what is missing. */
   private wait(): void {
     const { name, balancer, queue } = this.upstream
-    if (!balancer.targets.some((target) => target.isFull(this))) this.refuse(new NoTargetError(name))
+    const isBusy = balancer.isFull || balancer.targets.some((target) => target.isFull(this))
+    if (!isBusy) this.refuse(new NoTargetError(name))
     else if (queue.add(this)) this.waitDeadline = this.deadlines.after(queue.timeout)
     else this.refuse(queue.enabled ? new QueueFullError(name) : new NoTargetError(name))
   }
@@ -199,6 +203,12 @@ export class Forwarding implements AttemptOwner, Expiring, PickContext, Waiter {
   /** No target of the upstream takes the request: another upstream may. */
   private refuse(error: Error): void {
     if (!this.failOver()) this.finish(error)
+  }
+
+  private turnAway({ retryAfter }: Gate): void {
+    if (this.failOver()) return
+    if (retryAfter > 0) this.exchange.reply.header('retry-after', Math.ceil(retryAfter / 1_000))
+    this.finish(new CircuitOpenError(this.upstream.name))
   }
 
   /** Whether attempts that ended so lead to another upstream, within the budget; they are counted then. */

@@ -248,7 +248,7 @@ export class MirroredRequest implements TransportHandler, BodySource, Expiring {
     this.target = undefined
     if (target === undefined) return
     const { balancer, queue } = setup.runtime
-    const measured = balancer.needs.latency === true ? (this.latency ?? performance.now() - this.startedAt) : undefined
+    const measured = balancer.measures ? (this.latency ?? performance.now() - this.startedAt) : undefined
     balancer.release(target, outcome, measured)
     queue.wake()
   }
