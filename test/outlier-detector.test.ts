@@ -39,7 +39,7 @@ function setUp(targets: number, options: Partial<OutlierOptions>, random = () =>
     now: clock.now,
     random,
     onEject: ({ hostname }, reason, milliseconds) => events.push(`${hostname} out for ${milliseconds}: ${reason}`),
-    onReturn: ({ hostname }) => events.push(`${hostname} back`)
+    onReturn: ({ hostname }, reason) => events.push(`${hostname} back: ${reason}`)
   })
   balancer.observe(detector)
   const target = (number: number): Target => {
@@ -80,7 +80,7 @@ test('a target is ejected at the last of so many failures in a row, and is back 
   assert.equal(target(1).has('ejected'), true)
   pass(1_000)
 
-  assert.deepEqual(events, ['h1 out for 30000: consecutive failures', 'h1 back'])
+  assert.deepEqual(events, ['h1 out for 30000: consecutive failures', 'h1 back: its time is over'])
   assert.equal(target(1).has('ejected'), false)
 })
 
@@ -159,7 +159,7 @@ test('another target is ejected once one is back', () => {
 
   assert.deepEqual(events, [
     'h1 out for 30000: consecutive failures',
-    'h1 back',
+    'h1 back: its time is over',
     'h2 out for 30000: consecutive failures'
   ])
 })
@@ -218,15 +218,15 @@ test('an ejected target is back at once for who knows better, and is judged afre
   const { events, detector, target, attempt } = setUp(3, { consecutiveFailures: 2 })
 
   attempt(1, 'failure', 2)
-  detector.readmit(target(1))
-  detector.readmit(target(1))
+  detector.readmit(target(1), 'a check')
+  detector.readmit(target(1), 'a check')
   attempt(1, 'failure')
   assert.equal(target(1).has('ejected'), false)
   attempt(1, 'failure')
 
   assert.deepEqual(events, [
     'h1 out for 30000: consecutive failures',
-    'h1 back',
+    'h1 back: a check',
     'h1 out for 60000: consecutive failures'
   ])
 })
@@ -240,7 +240,7 @@ test('what was under way at the ejection does not count when it ends', () => {
   pass(30_000)
   attempt(1, 'failure')
 
-  assert.deepEqual(events, ['h1 out for 30000: consecutive failures', 'h1 back'])
+  assert.deepEqual(events, ['h1 out for 30000: consecutive failures', 'h1 back: its time is over'])
 })
 
 test('a removed target makes room for another ejection', () => {

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { count, duration, flag, leaf, list, mapping, percent, size, TOKEN, text, types } from './values.ts'
+import { count, flag, list, mapping, percent, positiveDuration, size, TOKEN, text, types } from './values.ts'
 
 // `/a`, `/a/*/b`, with `~1` for a slash and `~0` for a tilde within a name, as in RFC 6901.
 const POINTER = /^(?:\/(?:[^~/]|~[01])*)+$/
@@ -45,14 +45,3 @@ export const mirrors = z
   .register(types, { type: 'name, or list of mapping' })
 
 /** In milliseconds; 0 would be no limit, which is what this must have. */
-function positiveDuration() {
-  const plain = duration()
-  return leaf<string | number, number>({
-    type: 'duration',
-    expected: 'a duration above 0 such as 250ms, 10s, 5m, or a number of milliseconds',
-    parse: (value) => {
-      const { data } = plain.safeParse(value)
-      return data === 0 ? undefined : data
-    }
-  })
-}

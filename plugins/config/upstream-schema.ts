@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { circuitBreaker, passive } from './health-schema.ts'
 import {
   count,
   duration,
@@ -177,6 +178,10 @@ const tls = mapping({
     .describe("Name for SNI and verification instead of the target's host.")
 })
 
+const health = mapping({
+  passive: passive.prefault({}).describe('Outlier detection, by what becomes of the requests.')
+})
+
 export const upstream = mapping({
   strategy: strategy.prefault('round-robin').describe('The balancing algorithm.'),
   hashKey: hashKey().optional().describe('What the hash strategies hash.'),
@@ -190,6 +195,10 @@ export const upstream = mapping({
   discover: list(source).prefault([]).describe('Names to look up in DNS, of which further targets are made.'),
   timeouts: timeouts.prefault({}).describe('How long an exchange may take.'),
   retry: retry.prefault({}).describe('When a failed attempt is followed by another.'),
+  health: health.prefault({}).describe('How it is found out which targets are fit; see [health](health.md).'),
+  circuitBreaker: circuitBreaker
+    .prefault({})
+    .describe('What happens when much fails; see [circuit breakers](health.md#circuit-breakers).'),
   maxConnections: count()
     .prefault(0)
     .describe('Most exchanges at the same time at all targets together; 0 = no limit.'),

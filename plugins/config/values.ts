@@ -122,6 +122,15 @@ export function positive() {
   })
 }
 
+/** A number that may have a fraction, also 0. */
+export function amount() {
+  return leaf<number, number>({
+    type: 'number',
+    expected: 'a number, 0 or more',
+    parse: (value) => (typeof value === 'number' && value >= 0 && Number.isFinite(value) ? value : undefined)
+  })
+}
+
 /** How many of a hundred; fractions are allowed. */
 export function percent() {
   return leaf<number, number>({
@@ -154,6 +163,15 @@ export function duration() {
     type: 'duration',
     expected: 'a duration such as 250ms, 10s, 5m, or a number of milliseconds',
     parse: parseDuration
+  })
+}
+
+/** In milliseconds, and more than none. */
+export function positiveDuration() {
+  return leaf<string | number, number>({
+    type: 'duration',
+    expected: 'a duration above 0 such as 250ms, 10s, 5m, or a number of milliseconds',
+    parse: (value) => parseDuration(value) || undefined
   })
 }
 

@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Balancer, BalancerObserver, Target, TargetChange } from '../balancer/index.ts'
+import type { Timetable } from './timetable.ts'
 
 /**
  * What can happen to a target, or to an upstream as a whole. By active checks: `unhealthy`, `healthy`. By outlier
@@ -61,6 +62,16 @@ const LINES = {
   draining: ['info', 'a target is drained'],
   undrained: ['info', 'a target is drained no more']
 } as const satisfies Record<string, readonly ['warn' | 'info', string]>
+
+/** What those who judge the health of upstreams need. */
+export interface Watch {
+  readonly health: Health
+  readonly timetable: Timetable
+  /** A monotonic clock, in milliseconds. */
+  now(): number
+  /** A number from 0 up to, not including, 1. */
+  random(): number
+}
 
 /** The health of all upstreams of a scope: each change is an event, a line in the log, and a count. */
 export class Health extends EventEmitter<HealthEvents> {

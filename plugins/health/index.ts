@@ -2,8 +2,10 @@ import { performance } from 'node:perf_hooks'
 import type { FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import { type GatewayConfig, type GatewayOptions, parseOptions } from '../config/index.ts'
-import { Health } from './health.ts'
+import { Health, type Watch } from './health.ts'
 import { type Schedule, Timetable } from './timetable.ts'
+import { watchTargetBreakers, watchUpstreamBreaker } from './watch-breakers.ts'
+import { watchOutliers } from './watch-outliers.ts'
 
 export type { Health, HealthChange, HealthEvent, HealthEvents, TargetHealth, UpstreamHealth } from './health.ts'
 
@@ -29,11 +31,18 @@ export interface HealthOptions {
 
 /** Watches the health of upstreams. Throws UnknownUpstreamError, InvalidConfigError at boot. */
 const health: FastifyPluginAsync<HealthOptions> = async (fastify, options) => {
-  const { now = () => performance.now(), schedule = wait } = options
+  const { now = () => performance.now(), random = Math.random, schedule = wait } = options
   const { upstreams } = options.config ?? parseOptions({ upstreams: options.upstreams ?? {} })
   if (!Object.hasOwn(fastify, 'health')) fastify.decorate('health', new Health(fastify.log))
   const timetable = new Timetable(now, schedule)
-  for (const name of Object.keys(upstreams)) fastify.health.watch(fastify.balancers.get(name))
+  const watch: Watch = { health: fastify.health, timetable, now, random }
+  for (const [name, { health, circuitBreaker }] of Object.entries(upstreams)) {
+    const balancer = fastify.balancers.get(name)
+    fastify.health.watch(balancer)
+    if (health.passive.enabled) watchOutliers(balancer, health.passive, watch)
+    if (circuitBreaker.target.enabled) watchTargetBreakers(balancer, circuitBreaker.target, watch)
+    if (circuitBreaker.upstream.enabled) watchUpstreamBreaker(balancer, circuitBreaker.upstream, watch)
+  }
   fastify.addHook('onClose', async () => timetable.stop())
 }
 

@@ -34,7 +34,7 @@ export interface OutlierDeps {
   now(): number
   random(): number
   onEject(target: Target, reason: OutlierReason, milliseconds: number): void
-  onReturn(target: Target): void
+  onReturn(target: Target, reason: string): void
 }
 
 class Suspect {
@@ -99,7 +99,7 @@ export class OutlierDetector implements BalancerObserver {
   tick(): void {
     const now = this.#deps.now()
     for (const [target, suspect] of this.#suspects) {
-      if (suspect.ejectedUntil > 0 && suspect.ejectedUntil <= now) this.#readmit(target, suspect)
+      if (suspect.ejectedUntil > 0 && suspect.ejectedUntil <= now) this.#readmit(target, suspect, 'its time is over')
     }
     if (now >= this.#windowEnd) {
       this.#windowEnd = now + this.#options.window
@@ -109,9 +109,9 @@ export class OutlierDetector implements BalancerObserver {
   }
 
   /** Lets an ejected target return before its time; for who knows better. */
-  readmit(target: Target): void {
+  readmit(target: Target, reason: string): void {
     const suspect = this.#suspects.get(target)
-    if (suspect !== undefined && suspect.ejectedUntil > 0) this.#readmit(target, suspect)
+    if (suspect !== undefined && suspect.ejectedUntil > 0) this.#readmit(target, suspect, reason)
   }
 
   #endWindow(): void {
@@ -145,14 +145,14 @@ export class OutlierDetector implements BalancerObserver {
     this.#deps.onEject(target, reason, milliseconds)
   }
 
-  #readmit(target: Target, suspect: Suspect): void {
+  #readmit(target: Target, suspect: Suspect, reason: string): void {
     suspect.ejectedUntil = 0
     suspect.blemished = true
     suspect.streak = 0
     suspect.counts.clear()
     this.#ejected--
     target.set('ejected', false)
-    this.#deps.onReturn(target)
+    this.#deps.onReturn(target, reason)
   }
 
   #suspectOf(target: Target): Suspect {
