@@ -44,6 +44,7 @@ test('without options there are no upstreams and no routes', () => {
     routes: [],
     trustedProxies: [],
     server: {
+      workers: 1,
       headersTimeout: 15_000,
       requestTimeout: 0,
       keepAliveTimeout: 72_000,
@@ -71,6 +72,16 @@ test('without options there are no upstreams and no routes', () => {
 test('an upstream has its defaults', () => {
   const { upstreams } = parseOptions({ upstreams: { users: { targets } } })
 
+  const breaker = {
+    enabled: false,
+    failureRate: 0.5,
+    consecutiveFailures: 0,
+    slowAfter: 0,
+    window: 10_000,
+    minRequests: 20,
+    openFor: 10_000,
+    recovery: 10_000
+  }
   assert.deepEqual(upstreams.users, {
     strategy: { name: 'round-robin', options: {} },
     hashKey: undefined,
@@ -98,6 +109,19 @@ test('an upstream has its defaults', () => {
       backoff: { base: 25, max: 250 },
       maxRetryAfter: 5_000
     },
+    health: {
+      passive: {
+        enabled: false,
+        consecutiveFailures: 5,
+        window: 10_000,
+        minRequests: 100,
+        failureRate: 0,
+        deviation: 1.9,
+        ejection: { base: 30_000, max: 300_000, jitter: 0, share: 0.1 }
+      }
+    },
+    circuitBreaker: { target: breaker, upstream: breaker },
+    maxConnections: 0,
     queue: { size: 0, timeout: 5_000 },
     hedge: { enabled: false, quantile: 0.95 },
     failover: undefined,
