@@ -12,7 +12,7 @@ import { PROBE_TARGET, ScriptedTarget, TargetSession } from './scripted-target.t
 import { Signal } from './signal.ts'
 
 /** Milliseconds for all that must happen in a case, and for all that must not. */
-const LIMIT = 8_000
+const LIMIT = 20_000
 const QUIET = 150
 const PROBE = `GET ${PROBE_TARGET} HTTP/1.1\r\nHost: gw.test\r\nConnection: close\r\n\r\n`
 
