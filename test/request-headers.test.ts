@@ -44,6 +44,11 @@ const cases: { name: string; raw: string[]; input?: Partial<RequestHeaderInput>;
     raw: ['X-Fc-Access-Key-Secret', 's', 'x-fc-security-token', 't', 'x-fcx', '1'],
     expected: withAdded(['x-fcx', '1'])
   },
+  {
+    name: 'values pass byte for byte',
+    raw: ['X-A', 'Mixed, "Case\\"; q=1', 'X-B', '\xff\t\x80', 'X-C', '%41+%0D'],
+    expected: withAdded(['X-A', 'Mixed, "Case\\"; q=1', 'X-B', '\xff\t\x80', 'X-C', '%41+%0D'])
+  },
   { name: 'an empty value stays', raw: ['X-Empty', ''], expected: withAdded(['X-Empty', '']) },
   {
     name: 'framing is left to the connection',
