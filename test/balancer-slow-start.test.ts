@@ -126,6 +126,16 @@ test('a target that passes the probe after its failures starts slowly', () => {
   assert.equal(first.ramp, Math.floor(FULL_RAMP / 10))
 })
 
+test('observers hear that a target has joined before they hear that it starts slowly', () => {
+  const { balancer } = starting('random')
+  const seen: string[] = []
+  balancer.observe({ onAdd: () => seen.push('add'), onChange: (_target, change) => seen.push(change) })
+
+  balancer.add('http://h4:1')
+
+  assert.deepEqual(seen, ['add', 'slow-start'])
+})
+
 test('a target that was removed does not start, and is not heard of', () => {
   const { clock, balancer } = starting('least-connections')
   const [first] = balancer.targets

@@ -169,15 +169,18 @@ for (const failure of ['NXDOMAIN', 'SERVFAIL', 'silence', [], [srv('users.test',
         'SRV users.test': [srv('users.test', 'users.test', 80, { ttl: 0 })]
       })
       const port = type === 'srv' ? {} : { port: 80 }
-      const source = { dns: 'users.test', type, timeout: '50ms', ...port }
-      const { users, again, waits, lines } = await discover(t, dns, source)
+      const timeout = failure === 'silence' ? '200ms' : '10s'
+      const source = { dns: 'users.test', type, timeout, ...port }
+      const { users, again, until, waits, lines } = await discover(t, dns, source)
+      await until(['http://127.0.0.2:80'])
       lines.length = 0
+      waits.length = 0
 
       for (const record of ['A', 'AAAA', 'SRV']) dns.zone.set(`${record} users.test`, failure)
       await again()
       await again()
       assert.deepEqual(urlsOf(users), ['http://127.0.0.2:80'])
-      assert.deepEqual(waits, [10, 10, 20], 'failures are repeated at growing intervals')
+      assert.deepEqual(waits, [10, 20], 'failures are repeated at growing intervals')
       assert.deepEqual(
         lines.map(({ level, err }) => [level, /^FST_GATEWAY_(LOOKUP|NO_RECORDS)$/.test(err?.code ?? '')]),
         [
@@ -188,8 +191,7 @@ for (const failure of ['NXDOMAIN', 'SERVFAIL', 'silence', [], [srv('users.test',
 
       dns.zone.set('A users.test', [a('users.test', '127.0.0.4', 0)])
       dns.zone.set('SRV users.test', [srv('users.test', 'users.test', 80, { ttl: 0 })])
-      await again()
-      assert.deepEqual(urlsOf(users), ['http://127.0.0.4:80'])
+      await until(['http://127.0.0.4:80'])
     })
   }
 }
@@ -246,9 +248,9 @@ test('when a server is silent the next one is asked, by SRV too', async (t) => {
   })
   const servers = [silent.address, dns.address]
 
-  const { users } = await discover(t, dns, { dns: 'users.test', type: 'srv', timeout: '50ms', servers })
+  const { until } = await discover(t, dns, { dns: 'users.test', type: 'srv', timeout: '200ms', servers })
 
-  assert.deepEqual(urlsOf(users), ['http://127.0.0.2:3000'])
+  await until(['http://127.0.0.2:3000'])
 })
 
 test('nothing is looked up any more once the app is closed', async (t) => {
@@ -384,7 +386,13 @@ async function discover(
     onTime()
     await eventually(() => waits.length > length, 'it has not looked again')
   }
-  return { app, users: app.balancers.get('users'), waits, cancelled, lines, again }
+  const users = app.balancers.get('users')
+  /** Looks until the targets are these: a machine that is busy may be too slow for a short timeout. */
+  const until = async (urls: string[]) => {
+    for (let look = 0; look < 20 && urlsOf(users).join() !== urls.join(); look++) await again()
+    assert.deepEqual(urlsOf(users), urls)
+  }
+  return { app, users, waits, cancelled, lines, again, until }
 }
 
 function balancersOf({ targets = [], slowStart }: Record<string, unknown>) {

@@ -104,9 +104,9 @@ export class Balancer {
    */
   add(options: string | TargetOptions, { slowStart = true }: { readonly slowStart?: boolean } = {}): Target {
     const target = this.#join(options)
-    if (slowStart && !target.isObstructed) this.#slowStart.begin(target)
     this.#levels.assess()
     for (const observer of this.#observers) observer.onAdd?.(target)
+    if (slowStart && !target.isObstructed) this.#slowStart.begin(target)
     this.#levels.announce()
     return target
   }
