@@ -1,8 +1,13 @@
+import { randomBytes } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import replyFrom from '@fastify/reply-from'
 import Fastify from 'fastify'
 import gateway from '../app.ts'
+import diagnostics from '../plugins/diagnostics/index.ts'
 
 /** What a server under measurement says of itself. */
 export interface Usage {
@@ -29,6 +34,21 @@ const servers = {
   },
   gateway: async (origin: string) => {
     const app = Fastify()
+    await app.register(gateway, { upstreams: { bench: { targets: [origin] } }, routes: [{ upstream: 'bench' }] })
+    await app.listen({ host: '127.0.0.1', port: 0 })
+    return portOf(app.server.address())
+  },
+  'gateway, diagnostics on': async (origin: string) => {
+    const app = Fastify()
+    const directory = mkdtempSync(join(tmpdir(), 'gateway-bench-'))
+    process.on('exit', () => rmSync(directory, { recursive: true, force: true }))
+    await app.register(diagnostics, {
+      enabled: true,
+      token: randomBytes(32).toString('hex'),
+      port: 0,
+      directory,
+      blockedAfter: '2s'
+    })
     await app.register(gateway, { upstreams: { bench: { targets: [origin] } }, routes: [{ upstream: 'bench' }] })
     await app.listen({ host: '127.0.0.1', port: 0 })
     return portOf(app.server.address())

@@ -22,7 +22,7 @@ interface Server {
   readonly port: number
 }
 
-const CONTENDERS: readonly ServerName[] = ['node:http, no proxy', 'gateway', 'reply-from']
+const CONTENDERS: readonly ServerName[] = ['node:http, no proxy', 'gateway', 'gateway, diagnostics on', 'reply-from']
 const CONNECTIONS = 32
 // Not rewritten by the compiler, as imports are.
 const ENTRY = fileURLToPath(new URL(`./server${extname(import.meta.filename)}`, import.meta.url))

@@ -83,9 +83,10 @@ export function ask(
   return fetch(`${diagnostics}${path}`, { ...init, headers: { authorization: `Bearer ${TOKEN}`, ...init.headers } })
 }
 
-/** Has something taken. */
+/** Has something taken, once nothing else is being taken. */
 export async function take(program: Pick<Program, 'diagnostics'>, path: string): Promise<Taken> {
-  const response = await ask(program, path, { method: 'POST' })
+  let response = await ask(program, path, { method: 'POST' })
+  while (response.status === 409) response = await ask(program, path, { method: 'POST' })
   const text = await response.text()
   assert.equal(response.status, 201, text)
   return JSON.parse(text)

@@ -136,7 +136,14 @@ test('the watchdog: one stack for each time the loop is blocked, none when all s
   busy = true
   turn(25, { alive: true })
   const whileTaking = [turn(90, { alive: false }), turn(90, { alive: false })]
+  busy = false
+  const afterwards = [turn(60, { alive: false }), turn(60, { alive: false })]
+  busy = true
+  turn(10, { alive: false })
+  busy = false
+  afterwards.push(turn(60, { alive: false }), turn(60, { alive: false }))
 
   assert.deepEqual(counts, [0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 2])
   assert.deepEqual(whileTaking, [2, 2])
+  assert.deepEqual(afterwards, [2, 3, 3, 3])
 })

@@ -21,7 +21,9 @@ export const diagnostics = mapping({
       typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= 65535 ? value : undefined
   })
     .prefault(9901)
-    .describe('Port of the listener; 0 = any free one.'),
+    .describe(
+      'Port of the listener; 0 = any free one. With `server.workers`, each takes the next that is free, and logs it.'
+    ),
   directory: text('the path of a folder')
     .prefault('diagnostics')
     .describe('Where artifacts are kept, for the own user alone; relative to the working directory.'),

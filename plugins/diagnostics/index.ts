@@ -1,3 +1,4 @@
+import cluster from 'node:cluster'
 import { resolve } from 'node:path'
 import { SHARE_ENV, Worker } from 'node:worker_threads'
 import type { FastifyBaseLogger, FastifyPluginAsync } from 'fastify'
@@ -33,6 +34,9 @@ export type DiagnosticsOptions = NonNullable<GatewayOptions['diagnostics']>
 
 export type { Artifact, ArtifactKind, Frame, Reason, Stack, Taken, TakeOptions, Variable } from './types.ts'
 
+/** Workers of one gateway, those included that end while others begin, take the next free port. */
+const WORKER_PORTS = 128
+
 // A signal, the errors nobody catches and the debugger are the process's: two of these would write everything twice.
 let isRunning = false
 
@@ -50,7 +54,7 @@ const diagnostics: FastifyPluginAsync<DiagnosticsOptions> = async (fastify, opti
   const artifacts = new Artifacts(resolve(config.directory))
   const heartbeat = blockedAfter > 0 ? new SharedArrayBuffer(4) : undefined
   const worker = await DiagnosticsWorker.start(
-    { config, token, directory: artifacts.directory, heartbeat },
+    { config, token, directory: artifacts.directory, ports: cluster.isWorker ? WORKER_PORTS : 1, heartbeat },
     fastify.log
   )
   isRunning = true

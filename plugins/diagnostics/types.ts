@@ -75,6 +75,8 @@ export interface WorkerData {
   readonly config: DiagnosticsConfig
   readonly token: string
   readonly directory: string
+  /** How many ports to try, from that of the configuration on. */
+  readonly ports: number
   /** Beats of the main thread; there only if a blocked event loop is watched for. */
   readonly heartbeat: SharedArrayBuffer | undefined
 }

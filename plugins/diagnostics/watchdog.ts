@@ -46,10 +46,10 @@ export class Watchdog {
     this.#checked = now
     const beat = Atomics.load(this.#count, 0)
     // Before the first beat, the application still starts.
+    if (beat !== this.#beat) this.#told = false
     if (beat !== this.#beat || beat === 0 || this.#jobs.busy) {
       this.#beat = beat
       this.#since = now
-      this.#told = false
       return
     }
     if (step > this.#blockedAfter) this.#since += step

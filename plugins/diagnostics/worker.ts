@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { parentPort, workerData } from 'node:worker_threads'
 import { Artifacts } from './artifacts.ts'
@@ -10,7 +11,7 @@ import { Scrubber } from './secrets.ts'
 import type { Artifact, FromWorker, ToWorker, WorkerData } from './types.ts'
 import { Watchdog } from './watchdog.ts'
 
-const { config, token, directory, heartbeat }: WorkerData = workerData
+const { config, token, directory, ports, heartbeat }: WorkerData = workerData
 
 function tell(message: FromWorker): void {
   parentPort?.postMessage(message)
@@ -34,11 +35,24 @@ async function start(): Promise<void> {
     onRefused: (refusal) => tell({ type: 'refused', ...refusal })
   })
   parentPort?.on('message', (message: ToWorker) => serve(jobs, message))
-  server.listen(config.port, config.host)
-  await once(server, 'listening')
+  await listen(server)
   if (config.crashLocals) await keepCrashLocals({ artifacts, scrubber, onTaken, isBusy: () => jobs.busy })
   if (heartbeat !== undefined) new Watchdog(heartbeat, config.blockedAfter, jobs).start()
   tell({ type: 'listening', address: addressOf(server.address()) })
+}
+
+/** Processes that share a configuration have one port each. */
+async function listen(server: Server): Promise<void> {
+  for (let port = config.port; ; port++) {
+    try {
+      server.listen(port, config.host)
+      await once(server, 'listening')
+      return
+    } catch (error) {
+      const isTaken = error instanceof Error && Reflect.get(error, 'code') === 'EADDRINUSE'
+      if (!isTaken || port === config.port + ports - 1 || port === 65_535) throw error
+    }
+  }
 }
 
 function serve(jobs: Jobs, { id, kind, options }: ToWorker): void {
