@@ -60,7 +60,7 @@ export interface StrategyNeeds {
 }
 
 /**
- * A balancing algorithm with the state of one group of targets: the primaries or the backups of one upstream.
+ * A balancing algorithm with the state of one group of targets: one priority, or the backups, of one upstream.
  * While an upstream has one target only, there is nothing to choose: `get`, `begin` and `observe` are not called.
  */
 export interface Strategy {
@@ -95,7 +95,7 @@ export interface StrategyFactory {
   /** The name used in configuration. */
   readonly name: string
   /**
-   * Called twice for each upstream: for its primaries and for its backups.
+   * Called for each priority of an upstream, and for its backups.
    * @throws InvalidStrategyError for an option that is unknown or has a wrong value.
    */
   create(options: StrategyOptions, deps: StrategyDeps): Strategy
