@@ -11,7 +11,7 @@ export function callApp(server: AppServer, call: PlatformRequest): Promise<Incom
   const { method, url, headers, body, sourceIp } = call
   return new Promise((resolve, reject) => {
     const remoteAddress = sourceIp === undefined || LOOPBACK.test(sourceIp) ? UNKNOWN_ADDRESS : sourceIp
-    const encrypted = valueOf(headers, 'x-forwarded-proto') !== 'http'
+    const encrypted = firstOf(headers, 'x-forwarded-proto') !== 'http'
     let request: ClientRequest
     try {
       request = sendHttp({
@@ -41,14 +41,14 @@ export async function readBody(response: IncomingMessage): Promise<Buffer> {
 
 function withLength(headers: readonly string[], method: string, body: Buffer): string[] {
   const pairs = [...headers]
-  if (valueOf(headers, 'host') === undefined) pairs.push('host', 'localhost')
+  if (firstOf(headers, 'host') === undefined) pairs.push('host', 'localhost')
   if (body.length > 0 || method === 'POST' || method === 'PUT' || method === 'PATCH') {
     pairs.push('content-length', String(body.length))
   }
   return pairs
 }
 
-function valueOf(pairs: readonly string[], name: string): string | undefined {
+function firstOf(pairs: readonly string[], name: string): string | undefined {
   for (let i = 0; i < pairs.length; i += 2) if (pairs[i] === name) return pairs[i + 1]
   return undefined
 }

@@ -17,5 +17,10 @@ export function parameters(mapping: unknown): [name: string, value: string][] {
 export function writeQuery(pairs: readonly (readonly [name: string, value: string])[], coding: QueryCoding): string {
   if (pairs.length === 0) return ''
   if (coding === 'as-written') return `?${pairs.map(([name, value]) => `${name}=${value}`).join('&')}`
-  return `?${pairs.map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`).join('&')}`
+  return `?${pairs.map(([name, value]) => `${encode(name)}=${encode(value)}`).join('&')}`
+}
+
+/** Percent-encoded; half a surrogate pair, which is no text, as U+FFFD. */
+export function encode(text: string): string {
+  return encodeURIComponent(Buffer.from(text).toString())
 }

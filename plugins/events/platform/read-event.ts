@@ -1,5 +1,5 @@
 import { isPlain } from '../schema.ts'
-import { parameters, type QueryCoding, writeQuery } from './query.ts'
+import { encode, parameters, type QueryCoding, writeQuery } from './query.ts'
 import type { EventFormat, PlatformRequest } from './types.ts'
 
 /** Of the platform's connection, or made anew from the body; and what Function Compute tells its functions alone. */
@@ -38,7 +38,7 @@ function detect(event: Mapping, context: Mapping): EventFormat | undefined {
 
 function pathOf(format: EventFormat, event: Mapping, context: Mapping): string {
   const path = text(event.rawPath) ?? text(event.path) ?? '/'
-  const written = path.replace(ODD_IN_PATH, encodeURIComponent)
+  const written = path.replace(ODD_IN_PATH, encode)
   const stage = text(context.stage)
   // The path of an HTTP API begins with its stage, unless that is the default one.
   if (format !== 'lambda-v2' || stage === undefined || stage === '$default') return written || '/'
@@ -68,7 +68,8 @@ function headersOf(event: Mapping, requestId: string | undefined): string[] {
   }
   const cookies = Array.isArray(event.cookies) ? event.cookies.map(String) : []
   if (cookies.length > 0) headers.push('cookie', cookies.join('; '))
-  if (requestId !== undefined && !headers.includes('x-request-id')) headers.push('x-request-id', requestId)
+  if (requestId !== undefined && !all.some(([name]) => name.toLowerCase() === 'x-request-id'))
+    headers.push('x-request-id', requestId)
   return headers
 }
 
