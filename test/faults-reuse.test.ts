@@ -34,6 +34,7 @@ for (const [name, bytes] of Object.entries(requests)) {
       client.write(requests.GET)
       await client.until('\r\n\r\nok')
       client.text = ''
+      const [first] = sockets
 
       // Both are with the system before the event loop asks it for news: first the request, then the end.
       client.write(bytes)
@@ -45,7 +46,8 @@ for (const [name, bytes] of Object.entries(requests)) {
 
       assert.match(text, /^HTTP\/1\.1 200 /)
       assert.equal(seen.length, 2)
-      assert.equal(sockets.size, 1)
+      // Whatever else came on the old connection could have passed for the answer.
+      assert.ok(sockets.size === 1 && first !== undefined && !sockets.has(first))
     })
   }
 }
