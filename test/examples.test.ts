@@ -4,6 +4,8 @@ import Fastify from 'fastify'
 import { build as buildCustomLayer } from '../examples/custom-layer.ts'
 import { build as buildCustomStrategy } from '../examples/custom-strategy.ts'
 import { build as buildEmbedded } from '../examples/embed.ts'
+import { build as buildFunctions } from '../examples/events/functions.ts'
+import { handler } from '../examples/events/platform-handler.ts'
 import { build as buildParts } from '../examples/parts.ts'
 import { loadConfigFile } from '../plugins/config/index.ts'
 import proxy from '../plugins/proxy/index.ts'
@@ -93,4 +95,23 @@ test('gateway.yaml: a gateway of the file runs', async (t) => {
 
   assert.equal(body, 'next /v1/7')
   assert.equal(headers.location, 'https://www.example.com/a?b')
+})
+
+test('events: functions serve routes, and take turns with a target', async (t) => {
+  const app = await buildFunctions(await startNamed(t, 'target'))
+  t.after(() => app.close())
+
+  const greeting = await app.inject({ method: 'POST', url: '/greet', payload: { key: 'value' } })
+  const bodies = [(await app.inject('/mixed/1')).body, (await app.inject('/mixed/2')).body]
+
+  assert.equal(greeting.body, '"hello, value!"')
+  assert.deepEqual(bodies, ['a function answers /mixed/1', 'target /mixed/2'])
+})
+
+test('events: the handler of a platform answers an event', async () => {
+  const requestContext = { http: { method: 'GET', path: '/health', sourceIp: '192.0.2.1' }, stage: '$default' }
+
+  const result = await handler({ version: '2.0', rawPath: '/health', headers: {}, requestContext })
+
+  assert.equal(Object(result).body, '{"ok":true}')
 })
