@@ -5,8 +5,8 @@ import type { Scrubber } from './secrets.ts'
 import { followScripts, readFrames, type Scripts } from './stack.ts'
 import type { Artifact, Stack } from './types.ts'
 
-/** V8 guesses who will catch; where it guesses wrong again and again, nothing more is taken. */
-const MOST = 5
+/** Errors of handlers that Fastify answers, V8 may take for uncaught. Each of them stops the thread for milliseconds. */
+const MOST = 200
 
 interface Parts {
   readonly artifacts: Artifacts
@@ -16,39 +16,75 @@ interface Parts {
   readonly isBusy: () => boolean
 }
 
-/** Has the main thread stop where an error is thrown that nobody catches, and keeps its variables. */
-export async function keepCrashLocals(parts: Parts): Promise<MainThread> {
-  const thread = new MainThread()
-  const { session } = thread
-  const scripts = followScripts(thread)
-  let left = MOST
-  session.on('Debugger.paused', ({ params }) => {
-    const isThrown = params.reason === 'exception' || params.reason === 'promiseRejection'
-    if (!isThrown && parts.isBusy()) return
-    const kept = isThrown ? keep(parts, thread, scripts, params) : Promise.resolve()
-    kept
-      .catch(() => {})
-      .then(() => session.post('Debugger.resume'))
-      .then(() => {
-        if (isThrown && --left === 0) thread.disconnect()
-      })
-      .catch(() => {})
-  })
-  await within(session.post('Debugger.enable'))
-  await within(session.post('Debugger.setPauseOnExceptions', { state: 'uncaught' }))
-  return thread
+/** How the main thread says that it dies of the last error, and waits for that to be kept. */
+export class CrashSignal {
+  readonly #state: Int32Array
+
+  constructor(buffer: SharedArrayBuffer) {
+    this.#state = new Int32Array(buffer)
+  }
+
+  /** On the main thread: stops it until the worker is done, a second at most. */
+  raise(wake: () => void): void {
+    Atomics.store(this.#state, 0, 1)
+    wake()
+    Atomics.wait(this.#state, 0, 1, 1_000)
+  }
+
+  /** In the worker. */
+  done(): void {
+    Atomics.store(this.#state, 0, 2)
+    Atomics.notify(this.#state, 0)
+  }
 }
 
-async function keep(
-  { artifacts, scrubber, onTaken }: Parts,
-  thread: MainThread,
-  scripts: Scripts,
-  { callFrames, data }: Debugger.PausedEventDataType
-): Promise<void> {
-  const clean = scrubber()
-  const thrown: unknown =
-    data === undefined ? undefined : (Reflect.get(data, 'description') ?? Reflect.get(data, 'value'))
-  const frames = await readFrames(thread, callFrames, scripts, clean)
-  const stack: Stack = { idle: false, ...(thrown === undefined ? {} : { error: clean.text(String(thrown)) }), frames }
-  onTaken(artifacts.write('stack', 'crash', `${JSON.stringify(stack, null, 2)}\n`))
+/**
+ * Has the main thread stop where an error is thrown that nobody seems to catch, and remembers the last one with its
+ * variables. V8 only guesses who will catch, so that it is written by `keep`, once the process dies of it.
+ */
+export class CrashLocals {
+  readonly #parts: Parts
+  readonly #thread = new MainThread()
+  readonly #scripts: Scripts
+  #last: Stack | undefined
+  #left = MOST
+
+  constructor(parts: Parts) {
+    this.#parts = parts
+    this.#scripts = followScripts(this.#thread)
+  }
+
+  async start(): Promise<void> {
+    const { session } = this.#thread
+    session.on('Debugger.paused', ({ params }) => void this.#onPaused(params).catch(() => {}))
+    await within(session.post('Debugger.enable'))
+    await within(session.post('Debugger.setPauseOnExceptions', { state: 'uncaught' }))
+  }
+
+  keep(): void {
+    if (this.#last === undefined) return
+    const { artifacts, onTaken } = this.#parts
+    onTaken(artifacts.write('stack', 'crash', `${JSON.stringify(this.#last, null, 2)}\n`))
+  }
+
+  async #onPaused({ reason, callFrames, data }: Debugger.PausedEventDataType): Promise<void> {
+    const isThrown = reason === 'exception' || reason === 'promiseRejection'
+    // The pause of an artifact that is being taken.
+    if (!isThrown && this.#parts.isBusy()) return
+    const { session } = this.#thread
+    try {
+      if (isThrown) this.#last = await this.#read(callFrames, data)
+    } finally {
+      await session.post('Debugger.resume')
+    }
+    if (isThrown && --this.#left === 0) this.#thread.disconnect()
+  }
+
+  async #read(callFrames: readonly Debugger.CallFrame[], data: object | undefined): Promise<Stack> {
+    const clean = this.#parts.scrubber()
+    const thrown: unknown =
+      data === undefined ? undefined : (Reflect.get(data, 'description') ?? Reflect.get(data, 'value'))
+    const frames = await readFrames(this.#thread, callFrames, this.#scripts, clean)
+    return { idle: false, ...(thrown === undefined ? {} : { error: clean.text(String(thrown)) }), frames }
+  }
 }

@@ -6,6 +6,7 @@ import fp from 'fastify-plugin'
 import { type GatewayOptions, parseOptions } from '../config/index.ts'
 import { DiagnosticsUnavailableError } from '../errors.ts'
 import { Artifacts } from './artifacts.ts'
+import { CrashSignal } from './crash-locals.ts'
 import { hookProcess } from './process-hooks.ts'
 import type { Artifact, ArtifactKind, FromWorker, Taken, TakeOptions, ToWorker, WorkerData } from './types.ts'
 import { beat } from './watchdog.ts'
@@ -53,12 +54,14 @@ const diagnostics: FastifyPluginAsync<DiagnosticsOptions> = async (fastify, opti
 
   const artifacts = new Artifacts(resolve(config.directory))
   const heartbeat = blockedAfter > 0 ? new SharedArrayBuffer(4) : undefined
+  const crash = config.crashLocals ? new SharedArrayBuffer(4) : undefined
   const worker = await DiagnosticsWorker.start(
-    { config, token, directory: artifacts.directory, ports: cluster.isWorker ? WORKER_PORTS : 1, heartbeat },
+    { config, token, directory: artifacts.directory, ports: cluster.isWorker ? WORKER_PORTS : 1, heartbeat, crash },
     fastify.log
   )
   isRunning = true
-  const unhook = hookProcess(config, token, artifacts, fastify.log)
+  const signal = crash && new CrashSignal(crash)
+  const unhook = hookProcess(config, token, artifacts, fastify.log, () => signal?.raise(() => worker.crash()))
   const beats = heartbeat === undefined ? undefined : beat(heartbeat, blockedAfter)
   fastify.decorate('diagnostics', {
     address: worker.address,
@@ -114,12 +117,18 @@ class DiagnosticsWorker {
 
   take(kind: ArtifactKind, options: TakeOptions): Promise<Taken> {
     const id = ++this.#lastId
-    const message: ToWorker = { id, kind, options }
+    const message: ToWorker = { type: 'take', id, kind, options }
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject })
       this.#worker.ref()
       this.#worker.postMessage(message)
     })
+  }
+
+  /** Tells the worker that the process dies. */
+  crash(): void {
+    const message: ToWorker = { type: 'crash' }
+    this.#worker.postMessage(message)
   }
 
   async stop(): Promise<void> {

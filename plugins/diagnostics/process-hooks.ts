@@ -17,7 +17,8 @@ export function hookProcess(
   config: DiagnosticsConfig,
   token: string,
   artifacts: Artifacts,
-  log: FastifyBaseLogger
+  log: FastifyBaseLogger,
+  afterCrash: () => void
 ): () => void {
   function writeReport(reason: Reason, error?: unknown, origin?: string): void {
     try {
@@ -31,7 +32,10 @@ export function hookProcess(
   }
 
   const onSignal = () => writeReport('signal')
-  const onCrash = (error: unknown, origin: string) => writeReport('crash', error, origin)
+  const onCrash = (error: unknown, origin: string) => {
+    writeReport('crash', error, origin)
+    afterCrash()
+  }
   process.on('SIGUSR2', onSignal)
   process.on('uncaughtExceptionMonitor', onCrash)
   const restore = reportOnFullHeap(artifacts)

@@ -79,14 +79,14 @@ export interface WorkerData {
   readonly ports: number
   /** Beats of the main thread; there only if a blocked event loop is watched for. */
   readonly heartbeat: SharedArrayBuffer | undefined
+  /** Of a CrashSignal; there only if the variables of crashes are kept. */
+  readonly crash: SharedArrayBuffer | undefined
 }
 
 /** From the main thread to the worker. */
-export interface ToWorker {
-  readonly id: number
-  readonly kind: ArtifactKind
-  readonly options: TakeOptions
-}
+export type ToWorker =
+  | { readonly type: 'take'; readonly id: number; readonly kind: ArtifactKind; readonly options: TakeOptions }
+  | { readonly type: 'crash' }
 
 /** From the worker to the main thread. */
 export type FromWorker =

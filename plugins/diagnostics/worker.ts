@@ -3,7 +3,7 @@ import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { parentPort, workerData } from 'node:worker_threads'
 import { Artifacts } from './artifacts.ts'
-import { keepCrashLocals } from './crash-locals.ts'
+import { CrashLocals, CrashSignal } from './crash-locals.ts'
 import { Jobs } from './jobs.ts'
 import { scrubLeftOvers } from './left-overs.ts'
 import { createListener, describe } from './listener.ts'
@@ -11,7 +11,7 @@ import { Scrubber } from './secrets.ts'
 import type { Artifact, FromWorker, ToWorker, WorkerData } from './types.ts'
 import { Watchdog } from './watchdog.ts'
 
-const { config, token, directory, ports, heartbeat }: WorkerData = workerData
+const { config, token, directory, ports, heartbeat, crash }: WorkerData = workerData
 
 function tell(message: FromWorker): void {
   parentPort?.postMessage(message)
@@ -34,9 +34,17 @@ async function start(): Promise<void> {
     artifacts,
     onRefused: (refusal) => tell({ type: 'refused', ...refusal })
   })
-  parentPort?.on('message', (message: ToWorker) => serve(jobs, message))
+  const locals = crash && new CrashLocals({ artifacts, scrubber, onTaken, isBusy: () => jobs.busy })
+  parentPort?.on('message', (message: ToWorker) => {
+    if (message.type === 'take') return serve(jobs, message)
+    try {
+      locals?.keep()
+    } finally {
+      if (crash !== undefined) new CrashSignal(crash).done()
+    }
+  })
   await listen(server)
-  if (config.crashLocals) await keepCrashLocals({ artifacts, scrubber, onTaken, isBusy: () => jobs.busy })
+  await locals?.start()
   if (heartbeat !== undefined) new Watchdog(heartbeat, config.blockedAfter, jobs).start()
   tell({ type: 'listening', address: addressOf(server.address()) })
 }
@@ -55,7 +63,7 @@ async function listen(server: Server): Promise<void> {
   }
 }
 
-function serve(jobs: Jobs, { id, kind, options }: ToWorker): void {
+function serve(jobs: Jobs, { id, kind, options }: Extract<ToWorker, { type: 'take' }>): void {
   jobs.take(kind, 'manual', options).then(
     (taken) => tell({ type: 'done', id, taken }),
     (error: unknown) => tell({ type: 'rejected', id, ...describe(error) })
