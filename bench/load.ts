@@ -4,6 +4,8 @@ export interface LoadOptions {
   readonly port: number
   readonly requests: number
   readonly connections: number
+  /** A whole request, head and body. @default a small GET */
+  readonly request?: Buffer
 }
 
 export interface LoadResult {
@@ -12,16 +14,24 @@ export interface LoadResult {
   readonly latencies: Float64Array
 }
 
-const REQUEST = Buffer.from(
-  'GET /users/42?full=1 HTTP/1.1\r\nhost: bench.example\r\naccept: */*\r\nuser-agent: bench\r\n\r\n'
-)
+/** Milliseconds without a byte after which no answer will come any more. */
+const SILENCE = 10_000
 const HEAD_END = Buffer.from('\r\n\r\n')
 
+/** A request with this body length, as bytes. */
+export function requestOf(method: string, path: string, bodyLength = 0): Buffer {
+  const head = `${method} ${path} HTTP/1.1\r\nhost: bench.example\r\naccept: */*\r\nuser-agent: bench\r\n`
+  const length = bodyLength === 0 ? '' : `content-length: ${bodyLength}\r\n`
+  return Buffer.concat([Buffer.from(`${head}${length}\r\n`), Buffer.alloc(bodyLength, 'x')])
+}
+
+const SMALL_GET = requestOf('GET', '/users/42?full=1')
+
 /**
- * Sends small GET requests over keep-alive connections, one at a time on each, as fast as they are answered.
- * Anything but a 200 with a content-length is an error: a fast failure must not pass for a good result.
+ * Sends requests over keep-alive connections, one at a time on each, as fast as they are answered. Anything but a 200
+ * with a content-length is an error: a fast failure must not pass for a good result.
  */
-export async function load({ port, requests, connections }: LoadOptions): Promise<LoadResult> {
+export async function load({ port, requests, connections, request = SMALL_GET }: LoadOptions): Promise<LoadResult> {
   const latencies = new Float64Array(requests)
   let begun = 0
   let done = 0
@@ -36,19 +46,29 @@ export async function load({ port, requests, connections }: LoadOptions): Promis
 
   function serve(socket: Socket): Promise<void> {
     return new Promise((resolve, reject) => {
-      let received: Buffer = Buffer.alloc(0)
+      let head: Buffer = Buffer.alloc(0)
+      /** Bytes of the answer still to come; negative while its head is incomplete. */
+      let left = -1
       let sentAt = 0
+      socket.setTimeout(SILENCE, () => reject(new Error('no answer')))
       socket.on('error', reject)
       socket.on('close', () => reject(new Error('connection closed under load')))
       socket.on('data', (chunk: Buffer) => {
-        received = received.length === 0 ? chunk : Buffer.concat([received, chunk])
-        const length = answerLength(received)
-        if (Number.isNaN(length) || (length >= 0 && received.length > length)) {
-          reject(new Error(`unexpected answer: ${received.toString('latin1')}`))
+        if (left < 0) {
+          head = head.length === 0 ? chunk : Buffer.concat([head, chunk])
+          const length = answerLength(head)
+          if (length === -1) return
+          left = length - head.length
+        } else {
+          left -= chunk.length
+        }
+        if (Number.isNaN(left) || left < 0) {
+          reject(new Error(`unexpected answer: ${head.toString('latin1', 0, 500)}`))
           return
         }
-        if (length < 0 || received.length < length) return
-        received = Buffer.alloc(0)
+        if (left > 0) return
+        head = Buffer.alloc(0)
+        left = -1
         latencies[done++] = performance.now() - sentAt
         next()
       })
@@ -61,7 +81,7 @@ export async function load({ port, requests, connections }: LoadOptions): Promis
         }
         begun++
         sentAt = performance.now()
-        socket.write(REQUEST)
+        socket.write(request)
       }
     })
   }
@@ -76,7 +96,8 @@ function answerLength(received: Buffer): number {
   return head.startsWith('HTTP/1.1 200 ') ? end + HEAD_END.length + Number(length) : Number.NaN
 }
 
-function open(port: number): Promise<Socket> {
+/** A connection to a local port. */
+export function open(port: number): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = connect({ host: '127.0.0.1', port, noDelay: true })
     socket.once('error', reject)

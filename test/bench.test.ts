@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { load } from '../bench/load.ts'
+import { compare } from '../bench/compare.ts'
+import { load, requestOf } from '../bench/load.ts'
 import { interleave, median, quantile, table, timePerCall } from '../bench/measure.ts'
+import { OWN, proxies } from '../bench/proxies/index.ts'
 import { portOf, startTarget } from './helper.ts'
 
 const quantiles = [
@@ -67,3 +69,19 @@ for (const { name, status, headers } of failures) {
     await assert.rejects(load({ port: portOf(server), requests: 5, connections: 1 }), /unexpected answer: HTTP\/1.1/)
   })
 }
+
+test('a comparison has a row for each server that is there, and says who is left out', async () => {
+  const scenario = { title: 'tiny', request: requestOf('POST', '/bytes/70000', 70_000), connections: 2, requests: 4 }
+  const absent = { name: 'absent', prepare: () => 'it is not there' }
+  const present = proxies.filter(({ name }) => name === OWN || name === 'node:http, no proxy')
+
+  const text = await compare(scenario, [...present, absent], { rounds: 1, requests: 4 })
+
+  const rows = text.split('\n').map((row) => row.split('|').map((cell) => cell.trim()))
+  assert.deepEqual(
+    rows.filter((row) => row.length > 2).map(([, name]) => name?.replace(/^-+$/, '')),
+    ['tiny', '', OWN, 'node:http, no proxy']
+  )
+  assert.ok(rows.slice(2, 4).every((row) => Number(row[5]) > 0 && row.at(-2) === '0'))
+  assert.match(text, /absent is left out: it is not there$/)
+})
