@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { type BalancerObserver, createBalancers, type Obstacle } from '../plugins/balancer/index.ts'
 import { balancerOf } from './balancer-helper.ts'
 
-const OBSTACLES: Obstacle[] = ['down', 'unhealthy', 'ejected', 'open']
+const OBSTACLES: Obstacle[] = ['down', 'unhealthy', 'ejected', 'open', 'pending']
 
 for (const strategy of createBalancers().strategies.names) {
   test(`${strategy}: a target with an obstacle is not picked until the last one is gone`, () => {

@@ -94,7 +94,8 @@ test('an upstream has its defaults', () => {
         down: false,
         maxConnections: 0,
         maxFails: 1,
-        failTimeout: 10_000
+        failTimeout: 10_000,
+        check: true
       }
     ],
     slowStart: { window: 0, aggression: 1, minWeight: 0.1 },

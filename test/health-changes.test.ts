@@ -39,7 +39,7 @@ test('what is done to a target by order is an event, a line in the log and a cou
     ]
   )
   const { targets, events, panic } = app.health.snapshot().users ?? assert.fail()
-  const usable = { unhealthy: false, ejected: false, open: false, down: false }
+  const usable = { unhealthy: false, ejected: false, open: false, pending: false, down: false }
   assert.deepEqual(events, { down: 1, up: 1, draining: 2, undrained: 1 })
   assert.equal(panic, false)
   assert.deepEqual(targets, [

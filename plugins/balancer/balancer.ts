@@ -104,6 +104,7 @@ export class Balancer {
    */
   add(options: string | TargetOptions, { slowStart = true }: { readonly slowStart?: boolean } = {}): Target {
     const target = this.#join(options)
+    for (const observer of this.#observers) observer.onJoin?.(target)
     this.#levels.assess()
     for (const observer of this.#observers) observer.onAdd?.(target)
     if (slowStart && !target.isObstructed) this.#slowStart.begin(target)

@@ -17,7 +17,7 @@ export class Level implements LevelState {
   readonly targets = new Set<Target>()
   load = 0
   health = 0
-  /** Targets with a weight, whatever their state. */
+  /** Targets with a weight, whatever their state, but for those that have yet to be found healthy. */
   size = 0
   /** Of these, those that whoever runs them has neither taken down nor drains. */
   inService = 0
@@ -55,7 +55,8 @@ export class Level implements LevelState {
     this.inService = 0
     this.fit = 0
     for (const target of this.targets) {
-      if (target.weight === 0) continue
+      // As in Envoy, which leaves those out that wait for their first check.
+      if (target.weight === 0 || target.has('pending')) continue
       this.size++
       if (target.down || target.draining) continue
       this.inService++

@@ -4,8 +4,9 @@ import type { Outcome } from './types.ts'
 /**
  * What keeps a target from being picked, apart from its limits and its latest failures. `down`: taken out by whoever runs
  * it. `unhealthy`: found so by active checks. `ejected`: an outlier among its peers. `open`: its circuit breaker is.
+ * `pending`: has yet to be found healthy, where that is required.
  */
-export type Obstacle = 'down' | 'unhealthy' | 'ejected' | 'open'
+export type Obstacle = 'down' | 'unhealthy' | 'ejected' | 'open' | 'pending'
 
 /** What has changed about a target. */
 export type TargetChange = Obstacle | 'draining' | 'weight' | 'slow-start'
@@ -30,6 +31,8 @@ export interface LevelState {
 export interface BalancerObserver {
   /** `onOutcome` is to be told how long attempts took. */
   readonly latency?: boolean
+  /** A target is about to join, and can be given obstacles before anybody may pick it. */
+  onJoin?(target: Target): void
   onAdd?(target: Target): void
   onRemove?(target: Target): void
   /** Something about the target is other than before. Of a removed target there is no more news. */

@@ -2,8 +2,8 @@ import type { BalancerObserver, Obstacle, TargetChange } from './observer.ts'
 import type { Target } from './target.ts'
 
 /** Each obstacle is a bit, so that one comparison tells whether there is any. */
-export const OBSTACLES: Readonly<Record<Obstacle, number>> = { down: 1, unhealthy: 2, ejected: 4, open: 8 }
-const ALL = 0b1111
+export const OBSTACLES: Readonly<Record<Obstacle, number>> = { down: 1, unhealthy: 2, ejected: 4, open: 8, pending: 16 }
+const ALL = 0b11111
 /** What is passed over in a panic: that somebody judges the target to be bad. What protects a target holds on. */
 const JUDGEMENTS = OBSTACLES.unhealthy | OBSTACLES.ejected
 

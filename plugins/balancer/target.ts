@@ -23,6 +23,8 @@ export interface TargetOptions {
   maxFails?: number | undefined
   /** Milliseconds. @default 10000 */
   failTimeout?: number | undefined
+  /** Whether the active checks of the upstream include it. @default true */
+  check?: boolean | undefined
 }
 
 /** A weight is also a number of ring points (160 each) and part of products; this keeps both in bounds. */
@@ -36,7 +38,8 @@ const DEFAULTS = {
   down: false,
   maxConnections: 0,
   maxFails: 1,
-  failTimeout: 10_000
+  failTimeout: 10_000,
+  check: true
 } as const satisfies Omit<Required<TargetOptions>, 'url'>
 
 /** `Target.ramp` of a target that has its whole weight. */
@@ -58,6 +61,7 @@ export class Target implements TargetAddress {
   readonly maxConnections: number
   readonly maxFails: number
   readonly failTimeout: number
+  readonly check: boolean
   readonly group: TargetGroup
 
   /** Attempts begun and not yet ended. */
@@ -98,6 +102,7 @@ export class Target implements TargetAddress {
     this.maxConnections = options.maxConnections ?? DEFAULTS.maxConnections
     this.maxFails = options.maxFails ?? DEFAULTS.maxFails
     this.failTimeout = options.failTimeout ?? DEFAULTS.failTimeout
+    this.check = options.check ?? DEFAULTS.check
   }
 
   /** Set by `Balancer.setWeight`, which tells the strategy. */
@@ -229,6 +234,7 @@ function faultOf(name: string, value: unknown): string | undefined {
     case 'priority':
       return isInteger(value, MAX_PRIORITY) ? undefined : `priority must be an integer from 0 to ${MAX_PRIORITY}`
     case 'backup':
+    case 'check':
     case 'down':
       return typeof value === 'boolean' ? undefined : `${name} must be true or false`
     case 'maxConnections':

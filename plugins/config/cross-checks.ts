@@ -45,7 +45,7 @@ function checkUpstream(upstream: Tree, path: FaultPath): Fault[] {
     if (backup !== true || priority === undefined || priority === 0) continue
     faults.push(value([...path, 'targets', index, 'priority'], 'found priority beside backup, expected one of them'))
   }
-  faults.push(...checkSources(upstream, path))
+  faults.push(...checkSources(upstream, path), ...checkActive(upstream, path))
   for (const [given, needed] of [
     ['cert', 'key'],
     ['key', 'cert']
@@ -70,6 +70,35 @@ function checkSources(upstream: Tree, path: FaultPath): Fault[] {
     }
     return faults
   })
+}
+
+/** Keys of active checks that only some of their types have. */
+const CHECK_KEYS: Readonly<Record<string, readonly string[]>> = {
+  path: ['http'],
+  method: ['http'],
+  status: ['http'],
+  body: ['http'],
+  bodyLimit: ['http'],
+  headers: ['http', 'grpc'],
+  service: ['grpc']
+}
+
+function checkActive(upstream: Tree, path: FaultPath): Fault[] {
+  const { active } = tree(upstream.health)
+  if (active === undefined) return []
+  const rules = tree(active)
+  const { type = 'http' } = rules
+  const at = [...path, 'health', 'active']
+  if (typeof type !== 'string' || !['http', 'tcp', 'grpc'].includes(type)) return []
+  const strays = Object.entries(CHECK_KEYS)
+    .filter(([key, kinds]) => rules[key] !== undefined && !kinds.includes(type))
+    .map(
+      ([key]): Fault => ({ path: [...at, key], at: 'key', message: `found ${key} beside type ${type}, which has none` })
+    )
+  if (type === 'http' && rules.path === undefined) {
+    strays.push(value([...at, 'path'], found(undefined, 'a path that starts with /, such as /healthz')))
+  }
+  return strays
 }
 
 /** An upstream may stand in for another, and a third for that one, but nowhere may that lead back. */

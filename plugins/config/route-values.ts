@@ -138,12 +138,14 @@ export function pathText() {
   return text("a path that starts with '/', without query", PATH, 'path')
 }
 
-function onlyKey(value: unknown, key: string): unknown {
+/** The value of a key, in a mapping that has no other. */
+export function onlyKey(value: unknown, key: string): unknown {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
   return Object.keys(value).length === 1 ? Reflect.get(value, key) : undefined
 }
 
-function blameRegex(value: unknown) {
+/** Where the fault is of a `{ regex }` that is refused. */
+export function blameRegex(value: unknown) {
   return typeof onlyKey(value, 'regex') === 'string' ? { path: ['regex'], expected: 'a regular expression' } : undefined
 }
 

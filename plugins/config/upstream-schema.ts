@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { active } from './active-schema.ts'
 import { circuitBreaker, passive } from './health-schema.ts'
 import {
   count,
@@ -49,7 +50,8 @@ const fullTarget = mapping(
     maxFails: count().prefault(1).describe('Failures within `failTimeout` that take it out of service; 0 = never.'),
     failTimeout: duration()
       .prefault('10s')
-      .describe('The time in which failures count, and how long the target then stays out of service.')
+      .describe('The time in which failures count, and how long the target then stays out of service.'),
+    check: flag().prefault(true).describe('Whether the active checks of the upstream include it.')
   },
   'a URL or a mapping'
 )
@@ -179,6 +181,9 @@ const tls = mapping({
 })
 
 const health = mapping({
+  active: active
+    .optional()
+    .describe('Checks all targets again and again; see [active checks](health.md#active-checks).'),
   passive: passive.prefault({}).describe('Outlier detection, by what becomes of the requests.')
 })
 

@@ -94,6 +94,15 @@ export function processes() {
   })
 }
 
+/** A whole number, 1 or more. */
+export function positiveCount() {
+  return leaf<number, number>({
+    type: 'whole number',
+    expected: 'a whole number, 1 or more',
+    parse: (value) => (typeof value === 'number' && Number.isSafeInteger(value) && value > 0 ? value : undefined)
+  })
+}
+
 /** A part of a whole. */
 export function share() {
   return leaf<number, number>({

@@ -33,6 +33,8 @@ export interface TargetHealth {
   readonly ejected: boolean
   /** Its circuit breaker is. */
   readonly open: boolean
+  /** Has yet to pass its first check, and must. */
+  readonly pending: boolean
   readonly down: boolean
   readonly draining: boolean
 }
@@ -146,6 +148,7 @@ function stateOf(target: Target): TargetHealth {
     unhealthy: target.has('unhealthy'),
     ejected: target.has('ejected'),
     open: target.has('open'),
+    pending: target.has('pending'),
     down: target.down,
     draining: target.draining
   }
