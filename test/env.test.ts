@@ -163,7 +163,7 @@ const faults: [env: NodeJS.ProcessEnv, expected: string][] = [
   ],
   [
     { GATEWAY_TARGETS: 'http://a;bakup' },
-    "GATEWAY_TARGETS[0].bakup: unknown key 'bakup', expected one of: url, weight, backup, priority, down, maxConnections, maxFails, failTimeout (did you mean 'backup'?)"
+    "GATEWAY_TARGETS[0].bakup: unknown key 'bakup', expected one of: url, weight, backup, priority, down, maxConnections, maxFails, failTimeout, check (did you mean 'backup'?)"
   ],
   [
     { GATEWAY_TARGETS: 'http://a,http://a' },
