@@ -5,6 +5,7 @@ import { parseSize } from '../units.ts'
 import type { AnswerOptions } from './answer.ts'
 import { BackgroundWork } from './background-work.ts'
 import type { EventFunction } from './definition.ts'
+import { addControlPath, serveFunctionCompute } from './function-compute.ts'
 import { FunctionRegistry } from './registry.ts'
 import { serveFunctions } from './routes.ts'
 
@@ -19,6 +20,7 @@ export {
   type EventMode,
   type LifecycleHook
 } from './definition.ts'
+export { FUNCTION_COMPUTE_ADDRESS } from './function-compute.ts'
 export { type HttpEvent, toHttpEvent } from './http-event.ts'
 export { createEventHandler, type EventHandlerOptions, type PlatformHandler } from './platform/event-handler.ts'
 export type { FunctionRegistry } from './registry.ts'
@@ -53,6 +55,10 @@ export interface EventsOptions {
   bodyLimit?: string | number | undefined
   /** Tell clients what functions say of their own failures, with stacks. @default false */
   exposeErrors?: boolean | undefined
+  /** Serve the protocol of Function Compute's custom runtimes, too. @default none */
+  runtime?: 'function-compute' | undefined
+  /** The function that the runtime's /invoke calls. @default the first one */
+  handler?: string | undefined
   /** Most handlers of one function at work at once; 0 = no limit. @default 64 */
   maxConcurrency?: number | undefined
 }
@@ -85,8 +91,14 @@ const events: FastifyPluginAsync<EventsOptions> = async (fastify, options) => {
   if (path !== false) {
     await fastify.register((scope) => serveFunctions(scope, { path, bodyLimit, exposeErrors, registry, background }))
   }
+  if (options.runtime !== undefined) {
+    const { handler } = options
+    addControlPath(fastify)
+    await fastify.register((scope) => serveFunctionCompute(scope, { registry, handler, bodyLimit }))
+  }
   fastify.addHook('onReady', async () => {
-    await registry.initialize()
+    // There, the platform says when.
+    if (options.runtime === undefined) await registry.initialize()
     for (const app of mounted.values()) await app.ready()
   })
   fastify.addHook('onClose', async () => {

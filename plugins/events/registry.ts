@@ -35,6 +35,7 @@ export class FunctionRegistry {
 
   readonly #entries = new Map<string, Entry>()
   readonly #maxConcurrency: number
+  #stopped = false
 
   constructor({ log, maxConcurrency }: FunctionRegistryOptions) {
     this.log = log
@@ -89,6 +90,8 @@ export class FunctionRegistry {
 
   /** Runs every preStop; those of others are run, too, when one throws. */
   async preStop(context: Partial<LifecycleContext> = {}): Promise<void> {
+    if (this.#stopped) return
+    this.#stopped = true
     for (const { name, definition } of this.#entries.values()) {
       try {
         await definition.preStop?.(this.#lifecycleContext(name, context))
