@@ -316,3 +316,12 @@ test('a failure before a failover counts for the target that failed', async (t) 
 
   assert.equal(target?.fails, 1)
 })
+
+test('while the circuit breaker of an upstream is open, requests go to the one that stands in', async (t) => {
+  const [first, second] = [await startNamed(t, 'first'), await startNamed(t, 'second')]
+  const { app, port } = await start(t, [first.url], {}, { second: { targets: [second.url] } })
+
+  app.balancers.get('users').gate = { admit: () => false, retryAfter: 0 }
+
+  assert.equal((await send(port)).body.toString(), 'second ')
+})

@@ -267,3 +267,15 @@ test('nothing of a mirror is left once the application has closed', async (t) =>
   assert.equal(app.mirrors.heldBytes, 0)
   await eventually(() => hole.sockets.size === 0, 'a connection to the mirror stays')
 })
+
+test('a mirror whose circuit breaker is open gets no copies', async (t) => {
+  const primary = await startRecording(t, 'primary')
+  const shadow = await startRecording(t, 'shadow')
+  const { port, mirror, quiet, app } = await startMirrored(t, primary.url, shadow.url)
+  app.balancers.get('shadow').gate = { admit: () => false, retryAfter: 0 }
+
+  assert.equal((await send(port)).status, 200)
+  await quiet()
+
+  assert.deepEqual(countersOf(mirror), { droppedNoTarget: 1 })
+})

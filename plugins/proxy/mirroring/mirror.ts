@@ -23,7 +23,7 @@ export interface MirrorCounters {
   droppedBody: number
   /** Not sent, since `maxInFlight` were kept or under way. */
   droppedBusy: number
-  /** Not sent, since no target was available, or requests of others wait for one. */
+  /** Not sent, since no target was available, requests of others wait for one, or a circuit breaker is open. */
   droppedNoTarget: number
   /** Not sent, since the request did not come whole before it was answered, or the gateway closed. */
   droppedIncomplete: number

@@ -200,7 +200,8 @@ export class MirroredRequest implements TransportHandler, BodySource, Expiring {
     const { runtime, config, deadlines } = this.setup
     const { balancer, queue, transport, timeouts } = runtime
     // Requests of others that wait for a place come before any copy.
-    const target = queue.length > 0 ? undefined : balancer.get({ key: this.key, tried: undefined })
+    const isClosed = queue.length > 0 || balancer.gate?.admit() === false
+    const target = isClosed ? undefined : balancer.get({ key: this.key, tried: undefined })
     if (target === undefined) {
       this.mirror.counters.droppedNoTarget++
       this.leave()
