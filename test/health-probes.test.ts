@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type IncomingMessage } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
+import type { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -118,7 +119,9 @@ test('a body without end is judged by its beginning', async (t) => {
 })
 
 test('an answer that is cut off, none at all, and one that is none have failed', async (t) => {
-  const answers = ['HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf', '', 'hello\r\n\r\n']
+  const switched = 'HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n'
+  const untilClose = 'HTTP/1.1 200 OK\r\n\r\nall of it'
+  const answers = ['HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf', '', 'hello\r\n\r\n', switched, untilClose]
   const { url } = await startRawTarget(t, (socket) => {
     socket.once('data', () => socket.end(answers.shift() ?? ''))
   })
@@ -126,6 +129,8 @@ test('an answer that is cut off, none at all, and one that is none have failed',
   assert.equal(await check(url, { path: '/' }), 'the response was cut off')
   assert.match(await check(url, { path: '/' }), /^ECONNRESET/)
   assert.match(await check(url, { path: '/' }), /^HPE_/)
+  assert.notEqual(await check(url, { path: '/', timeout: '1h' }), 'fine')
+  assert.equal(await check(url, { path: '/', body: 'all of it' }), 'fine')
 })
 
 test('what cannot be reached has failed', async () => {
@@ -217,8 +222,9 @@ for (const scheme of ['http', 'https']) {
       await check(url, { path: '/good?a=b', body: 'is well', headers: { 'x-token': 'abc' } }, upstream),
       'fine'
     )
+    assert.equal(await check(url, { path: '/good', method: 'HEAD' }, upstream), 'fine')
     assert.equal(await check(url, { path: '/bad', headers: { host: 'api.internal' } }, upstream), 'status 503')
-    const [good, bad] = asked
+    const [good, , bad] = asked
     assert.equal(good?.[':path'], '/good?a=b')
     assert.equal(good?.['x-token'], 'abc')
     assert.equal(good?.[':scheme'], scheme)
@@ -228,17 +234,23 @@ for (const scheme of ['http', 'https']) {
 }
 
 test('a stream that is reset has failed, and a connection that is closed, and one that speaks something else', async (t) => {
-  const { url } = await startHttp2Target(t, (stream, fields) => {
+  const sockets = new Set<Socket>()
+  const { url, server } = await startHttp2Target(t, (stream, fields) => {
     if (fields[':path'] === '/reset') stream.close(2)
     else if (fields[':path'] === '/half') {
       stream.respond({ 'content-length': '10' })
       stream.write('half', () => stream.close(8))
+    } else if (fields[':path'] === '/vanish') {
+      stream.respond()
+      stream.write('half', () => setImmediate(() => sockets.forEach((socket) => void socket.destroy())))
     } else stream.session?.destroy()
   })
+  server.on('connection', (socket: Socket) => void sockets.add(socket))
   const { url: other } = await startAnswering(t, 200)
 
   assert.match(await check(url, { path: '/reset' }, { http2: true }), /INTERNAL_ERROR|code 2/)
   assert.match(await check(url, { path: '/half' }, { http2: true }), /ERR_HTTP2_STREAM_ERROR|code \d|cut off/)
+  assert.notEqual(await check(url, { path: '/vanish' }, { http2: true }), 'fine')
   assert.notEqual(await check(url, { path: '/gone' }, { http2: true }), 'fine')
   assert.notEqual(await check(other, { path: '/' }, { http2: true }), 'fine')
 })

@@ -41,8 +41,14 @@ export const sendHttp1: Send = (socket, { method, authority, path, headers }, li
     socket.destroy()
     done(failure)
   }
+  let isAnswered = false
   message.on('error', (error) => end(describe(error)))
+  // Without an error where the target switches protocols unasked.
+  message.on('close', () => {
+    if (!isAnswered) end('the connection was closed')
+  })
   message.on('response', (response) => {
+    isAnswered = true
     const content = new Content(limit)
     const field = (name: string) => {
       const value = response.headers[name]
