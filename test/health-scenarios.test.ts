@@ -11,16 +11,18 @@ interface Named {
   checks: number
   /** What it answers to them. */
   status: number
+  /** Whether it answers any other request with 500. */
+  isFailing: boolean
 }
 
 /** A target that says its name, and has its health at `/health`. */
 async function startChecked(t: TestContext, name: string, status = 200): Promise<Named> {
-  const named: Named = { url: '', checks: 0, status }
+  const named: Named = { url: '', checks: 0, status, isFailing: false }
   const { url } = await startTarget(t, (request, response) => {
     if (request.url === '/health') {
       named.checks++
       response.writeHead(named.status, { location: '/fine' }).end()
-    } else response.end(name)
+    } else response.writeHead(named.isFailing ? 500 : 200).end(name)
   })
   named.url = url
   return named
@@ -92,6 +94,28 @@ test('requests leave an unhealthy target out until it is healthy again', async (
   assert.deepEqual(during, ['a', 'a', 'a', 'a'])
   assert.deepEqual(events, { healthy: 2, unhealthy: 1 })
   assert.deepEqual([...after].sort(), ['a', 'b'])
+})
+
+test('an ejection ends early when checks have seen the target go and come back', async (t) => {
+  const [a, b] = [await startChecked(t, 'a'), await startChecked(t, 'b')]
+  const { ask, told } = await start(t, {
+    targets: [a.url, b.url],
+    panicThreshold: 0,
+    health: { active: { ...often, fall: 3, rise: 1 }, passive: { enabled: true, consecutiveFailures: 1 } }
+  })
+  await eventually(() => told.length === 2, 'not all are healthy')
+
+  b.isFailing = true
+  while (!told.includes(`ejected ${b.url}`)) await ask()
+  b.status = 500
+  await eventually(() => told.includes(`unhealthy ${b.url}`), 'b stays healthy')
+  const before = told.length
+  b.isFailing = false
+  b.status = 200
+  await eventually(() => told.length === before + 2, 'b stays out')
+
+  assert.deepEqual(told.slice(before), [`healthy ${b.url}`, `readmitted ${b.url}`])
+  assert.deepEqual([await ask(), await ask()].sort(), ['a', 'b'])
 })
 
 test('with no healthy target left, all are used in a panic, or none where there is no panic', async (t) => {
