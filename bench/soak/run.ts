@@ -12,6 +12,8 @@ import type { TargetReport } from './targets.ts'
 
 export interface SoakOptions {
   readonly seconds: number
+  /** Goes on beyond that time until there are so many answers. @default 0 */
+  readonly answers?: number
   readonly seed: number
   /** HTTP/1.1 clients; there are a quarter as many of HTTP/2, and of WebSockets. */
   readonly clients: number
@@ -29,7 +31,7 @@ export interface SoakResult {
 const SAMPLES = 20
 
 /** Runs all sorts of clients against a gateway whose targets misbehave, each side in a process of its own. */
-export async function soak({ seconds, seed, clients }: SoakOptions): Promise<SoakResult> {
+export async function soak({ seconds, answers = 0, seed, clients }: SoakOptions): Promise<SoakResult> {
   const targets = start('targets', [String(seed)])
   const folder = mkdtempSync(join(tmpdir(), 'soak-'))
   try {
@@ -39,7 +41,7 @@ export async function soak({ seconds, seed, clients }: SoakOptions): Promise<Soa
     const gateway = start('gateway', [], { GATEWAY_CONFIG: file, GATEWAY_LOG_LEVEL: 'silent' })
     try {
       const [port] = await once(gateway, 'message')
-      return await drive(gateway, targets, { port: Number(port), seconds, seed, clients })
+      return await drive(gateway, targets, { port: Number(port), seconds, answers, seed, clients })
     } finally {
       gateway.disconnect()
     }
@@ -52,13 +54,19 @@ export async function soak({ seconds, seed, clients }: SoakOptions): Promise<Soa
 async function drive(
   gateway: ChildProcess,
   targets: ChildProcess,
-  { port, seconds, seed, clients }: SoakOptions & { port: number }
+  { port, seconds, answers, seed, clients }: Required<SoakOptions> & { port: number }
 ): Promise<SoakResult> {
   const tally = new Tally()
   const end = performance.now() + seconds * 1_000
   const random = seeded(seed)
   let id = 0
-  const setup: ClientSetup = { port, tally, random, nextId: () => id++, running: () => performance.now() < end }
+  const setup: ClientSetup = {
+    port,
+    tally,
+    random,
+    nextId: () => id++,
+    running: () => performance.now() < end || tally.requests < answers
+  }
   const before = await report<GatewayReport>(gateway)
   const samples: GatewayReport[] = []
   const sampler = setInterval(
