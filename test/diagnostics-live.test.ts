@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import type { Frame } from '../plugins/diagnostics/index.ts'
 import { Watchdog } from '../plugins/diagnostics/watchdog.ts'
-import { filesOf, type Program, readArtifact, startProgram, take } from './diagnostics-helper.ts'
+import { ask, filesOf, type Program, readArtifact, startProgram, take } from './diagnostics-helper.ts'
 import { eventually } from './forwarding-helper.ts'
 
 /** Has the program block its event loop, and gives a way to end that. */
@@ -62,6 +62,22 @@ test('a busy loop: report and CPU profile can be had all the same', async (t) =>
 
   assert.equal(JSON.parse(readArtifact(program, report)).header.processId, program.child.pid)
   assert.match(readArtifact(program, profile), /"functionName":"busyHandler"/)
+})
+
+test('a busy loop: a heap snapshot that cannot begin is given up in time, and nothing else waits for it', async (t) => {
+  const program = await startProgram(t)
+  const busy = block(program)
+  await stackWith(program, 'waitFor')
+
+  const response = await ask(program, '/heap-snapshot?timeoutMs=100', { method: 'POST' })
+  const { stack } = await take(program, '/stack')
+  await busy.end()
+  const later = await take(program, '/heap-snapshot')
+
+  assert.equal(response.status, 504)
+  assert.equal(stack?.idle, false)
+  assert.equal(later.kind, 'heap-snapshot')
+  assert.equal(filesOf(program).filter((name) => name.startsWith('manual-heap-snapshot-')).length, 1)
 })
 
 test('a regular expression that does not end: its function is told, with the input', async (t) => {

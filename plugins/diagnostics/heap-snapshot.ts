@@ -4,6 +4,7 @@ import { type MainThread, within } from './main-thread.ts'
 import { isSecretName, REDACTED, type Scrubber } from './secrets.ts'
 
 const TIMEOUT = 120_000
+const TURN = 'new Promise((resolve) => void setImmediate(resolve))'
 
 // How a text of the table is used: as the content of a string, as a constant of the program, as the name of a class, a
 // function or a variable, as the key of a property, as a secret.
@@ -13,18 +14,22 @@ const KEY = 4
 const SECRET = 8
 
 /**
- * Takes a snapshot of the main thread's heap, which stops it meanwhile.
+ * Takes a snapshot of the main thread's heap, which stops it meanwhile. From Node.js 22 on V8 waits for the event loop
+ * to turn before it begins, and nothing tells when; so that is waited for here.
  * @throws DiagnosticsHeapError if more than `maxHeap` bytes are in use
+ * @throws DiagnosticsTimeoutError if the event loop does not turn within `timeout` milliseconds
  */
 export async function takeHeapSnapshot(
   thread: MainThread,
-  maxHeap: number
+  maxHeap: number,
+  timeout: number
 ): Promise<{ json: string; pausedMs: number }> {
   const used = Number(await thread.evaluate('process.memoryUsage().heapUsed'))
   if (used > maxHeap) throw new DiagnosticsHeapError(used, maxHeap)
   const { session } = thread
   const chunks: string[] = []
   session.on('HeapProfiler.addHeapSnapshotChunk', ({ params }) => void chunks.push(params.chunk))
+  await within(session.post('Runtime.evaluate', { expression: TURN, awaitPromise: true }), timeout)
   const from = performance.now()
   await within(session.post('HeapProfiler.takeHeapSnapshot', { reportProgress: false }), TIMEOUT)
   return { json: chunks.join(''), pausedMs: performance.now() - from }

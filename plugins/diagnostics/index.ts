@@ -62,7 +62,10 @@ const diagnostics: FastifyPluginAsync<DiagnosticsOptions> = async (fastify, opti
   isRunning = true
   const signal = crash && new CrashSignal(crash)
   const unhook = hookProcess(config, token, artifacts, fastify.log, () => signal?.raise(() => worker.crash()))
-  const beats = heartbeat === undefined ? undefined : beat(heartbeat, blockedAfter)
+  let beats: NodeJS.Timeout | undefined
+  fastify.addHook('onReady', async () => {
+    if (heartbeat !== undefined) beats = beat(heartbeat, blockedAfter)
+  })
   fastify.decorate('diagnostics', {
     address: worker.address,
     take: (kind, takeOptions = {}) => worker.take(kind, takeOptions),

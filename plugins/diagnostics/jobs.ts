@@ -113,7 +113,7 @@ export class Jobs {
       if (kind === 'cpu-profile') {
         return { content: JSON.stringify(scrubber.json(await takeCpuProfile(thread, seconds))) }
       }
-      const { json, pausedMs } = await takeHeapSnapshot(thread, this.#config.maxHeap)
+      const { json, pausedMs } = await takeHeapSnapshot(thread, this.#config.maxHeap, timeoutMs)
       thread.disconnect()
       const clean = scrubSnapshot(json, scrubber, this.#config.heapStrings)
       return { content: await promisify(gzip)(clean, { level: 1 }), pausedMs }

@@ -66,7 +66,7 @@ export interface Stack {
 export interface TakeOptions {
   /** Length of a CPU profile, 1 to 60. @default 5 */
   readonly seconds?: number
-  /** How long to wait for the main thread to run something, for a stack. @default 1000 */
+  /** How long to wait for the main thread to run something, for a stack, or to begin with a heap snapshot. @default 1000 */
   readonly timeoutMs?: number
 }
 

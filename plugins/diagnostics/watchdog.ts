@@ -2,9 +2,10 @@ import type { Jobs } from './jobs.ts'
 
 const BEATS = 4
 
-/** Lets the main thread show that its event loop turns. */
+/** Lets the main thread show that its event loop turns, from now on. */
 export function beat(heartbeat: SharedArrayBuffer, blockedAfter: number): NodeJS.Timeout {
   const count = new Int32Array(heartbeat)
+  Atomics.add(count, 0, 1)
   return setInterval(() => Atomics.add(count, 0, 1), blockedAfter / BEATS).unref()
 }
 
