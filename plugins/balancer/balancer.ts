@@ -190,7 +190,7 @@ export class Balancer {
 
   /** The target for the next attempt: a primary, else a backup, else undefined. */
   get(context: PickContext = NO_CONTEXT): Target | undefined {
-    if (this.maxConnections > 0 && this.isFull) return undefined
+    if (this.isFull) return undefined
     const single = this.#single
     if (single !== undefined && !single.draining) return single.isOpen(context) ? single : undefined
 
