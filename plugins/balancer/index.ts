@@ -5,10 +5,13 @@ import { BalancerRegistry, type UpstreamOptions } from './registry.ts'
 import type { StrategyFactory } from './types.ts'
 
 export { Balancer } from './balancer.ts'
+export { uniformOf, weightedScore } from './hashing/weighted-score.ts'
 export { Xxh64 } from './hashing/xxh64.ts'
 export type { BalancerObserver, Gate, LevelState, Obstacle, TargetChange } from './observer.ts'
 export { BalancerRegistry, type StrategyChoice, StrategyRegistry, type UpstreamOptions } from './registry.ts'
 export type { SlowStartOptions } from './slow-start.ts'
+export { cookieAttributes } from './sticky/cookie-attributes.ts'
+export { equalInConstantTime, hmac } from './sticky/signature.ts'
 export { FULL_RAMP, Target, type TargetOptions } from './target.ts'
 export type { TargetAddress, TargetProtocol } from './target-url.ts'
 export type {

@@ -3,12 +3,11 @@ import { hostOf } from '../target-url.ts'
 import type { PickContext } from '../types.ts'
 import { finalize } from './key-lot.ts'
 import type { Uint64 } from './uint64.ts'
+import { uniformOf, weightedScore } from './weighted-score.ts'
 import { Xxh64 } from './xxh64.ts'
 
 /** More than the rounding of logarithm and exponential together. */
 const EPSILON = 1e-12
-/** The largest number below 1. */
-const BELOW_ONE = 1 - 2 ** -53
 
 /**
  * Highest random weight: each key gives each target a score, and the available target with the highest wins. Whatever
@@ -60,10 +59,9 @@ export class RendezvousScores {
       if (target === undefined) continue
       const low = finalize(key.low ^ (this.#seeds[index * 2 + 1] ?? 0))
       const high = finalize((key.high ^ (this.#seeds[index * 2] ?? 0)) + low)
-      // Never 0, of which the logarithm would be of no use; one hash in 2^53 is rounded to 1.
-      const uniform = ((high >>> 0) + ((low >>> 0) + 0.5) / 2 ** 32) / 2 ** 32
+      const uniform = uniformOf(high, low)
       if (uniform <= least) continue
-      const score = -target.weight / Math.log(Math.min(uniform, BELOW_ONE))
+      const score = weightedScore(target.weight, uniform)
       if (score > highest && target.isAvailable(context, this.#now)) {
         best = target
         highest = score

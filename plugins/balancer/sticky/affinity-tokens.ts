@@ -1,5 +1,5 @@
-import { createHmac, timingSafeEqual } from 'node:crypto'
 import type { Target } from '../target.ts'
+import { equalInConstantTime, hmac } from './signature.ts'
 
 /** Bytes of a target's id: enough to tell targets apart, while the signature is what nobody can guess. */
 const ID_BYTES = 9
@@ -76,24 +76,16 @@ export class AffinityTokens {
     const entry = this.#entries.get(token.slice(0, ID_LENGTH))
     if (entry === undefined) return undefined
     const { ttl, date } = this.#setup
-    if (ttl === 0) return equal(Buffer.from(token), entry.token) ? entry : undefined
+    if (ttl === 0) return equalInConstantTime(Buffer.from(token), entry.token) ? entry : undefined
 
     const end = token.lastIndexOf('.')
     const body = token.slice(0, end)
-    if (!equal(Buffer.from(token.slice(end + 1)), Buffer.from(this.#sign(entry.secret, body)))) return undefined
+    const signature = Buffer.from(this.#sign(entry.secret, body))
+    if (!equalInConstantTime(Buffer.from(token.slice(end + 1)), signature)) return undefined
     return Number.parseInt(body.slice(ID_LENGTH + 1), 36) * 1_000 > date() ? entry : undefined
   }
 
   #sign(secret: string, body: string): string {
     return hmac(secret, `token\0${this.#setup.scope}\0${body}`, SIGNATURE_BYTES)
   }
-}
-
-/** Compares in a time that does not tell how much is right. */
-function equal(given: Buffer, expected: Buffer): boolean {
-  return given.length === expected.length && timingSafeEqual(given, expected)
-}
-
-function hmac(secret: string, text: string, bytes: number): string {
-  return createHmac('sha256', secret).update(text).digest().subarray(0, bytes).toString('base64url')
 }

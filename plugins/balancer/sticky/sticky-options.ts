@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { InvalidStrategyError } from '../../errors.ts'
 import { checkOptionNames } from '../options.ts'
 import type { Affinity, StrategyOptions } from '../types.ts'
+import { cookieAttributes } from './cookie-attributes.ts'
 
 type Carrier = Pick<Affinity, 'from' | 'name' | 'attributes'>
 
@@ -57,13 +58,7 @@ function readCookie(given: unknown, ttl: number, upstream: string): Carrier {
   // Browsers drop it otherwise.
   if (sameSite === 'none' && !secure) throw fault('cookie.sameSite none needs cookie.secure')
 
-  const attributes = [`Path=${path}`]
-  if (domain !== undefined) attributes.push(`Domain=${domain}`)
-  if (ttl > 0) attributes.push(`Max-Age=${Math.ceil(ttl / 1_000)}`)
-  if (httpOnly) attributes.push('HttpOnly')
-  if (secure) attributes.push('Secure')
-  attributes.push(`SameSite=${sameSite[0]?.toUpperCase()}${sameSite.slice(1)}`)
-  return { from: 'cookie', name, attributes: attributes.map((attribute) => `; ${attribute}`).join('') }
+  return { from: 'cookie', name, attributes: cookieAttributes({ path, domain, httpOnly, secure, sameSite, ttl }) }
 }
 
 /** Upstreams of one host must not take each other's cookie for their own; nor should it tell what they are called. */

@@ -1,6 +1,6 @@
-import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
-import { Xxh64 } from '../../balancer/index.ts'
+import { cookieAttributes, equalInConstantTime, hmac, uniformOf, weightedScore, Xxh64 } from '../../balancer/index.ts'
 import type { RouteConfig } from '../../config/index.ts'
 import { compileHashKey, type KeyReader } from './hash-key.ts'
 import { createSplit, type Share } from './split.ts'
@@ -55,8 +55,6 @@ export class StickySplit<T extends NamedShare> {
 /**
  * Maps keys to shares by weight, by the highest weighted score: when weights change, or shares come and go, a key moves
  * only to a share that has grown against its own, and so no more of them move than must where one share changes.
- *
- * @see https://datatracker.ietf.org/doc/html/draft-ietf-bess-weighted-hrw section 3.2
  */
 export function createKeyedSplit<T extends NamedShare>(shares: readonly T[]): (key: string) => T | undefined {
   const chosen = shares.filter(({ weight }) => weight > 0)
@@ -66,9 +64,7 @@ export function createKeyedSplit<T extends NamedShare>(shares: readonly T[]): (k
     let highest = Number.NEGATIVE_INFINITY
     for (const share of chosen) {
       const { high, low } = hash.hash(`${share.name}\0${key}`)
-      // Never 0 nor 1, of which the logarithm would be of no use.
-      const uniform = ((high >>> 0) + ((low >>> 0) + 0.5) / 2 ** 32) / 2 ** 32
-      const score = -share.weight / Math.log(uniform)
+      const score = weightedScore(share.weight, uniformOf(high, low))
       if (score <= highest) continue
       best = share
       highest = score
@@ -85,7 +81,7 @@ class PlaceCookie {
 
   constructor(config: CookieConfig) {
     this.name = config.name
-    this.attributes = attributesOf(config)
+    this.attributes = cookieAttributes(config)
     this.secrets = config.secret ?? []
   }
 
@@ -94,7 +90,9 @@ class PlaceCookie {
     const place = value.slice(0, 8)
     if (!PLACE.test(place)) return undefined
     if (this.secrets.length === 0) return value.length === 8 ? place : undefined
-    return this.secrets.some((secret) => equal(value, this.sign(secret, place))) ? place : undefined
+    const given = Buffer.from(value)
+    const isGenuine = (secret: string) => equalInConstantTime(given, Buffer.from(this.sign(secret, place)))
+    return this.secrets.some(isGenuine) ? place : undefined
   }
 
   create(): string {
@@ -111,25 +109,8 @@ class PlaceCookie {
   }
 
   private sign(secret: string, place: string): string {
-    const signature = createHmac('sha256', secret).update(`split\0${this.name}\0${place}`).digest()
-    return `${place}.${signature.subarray(0, SIGNATURE_BYTES).toString('base64url')}`
+    return `${place}.${hmac(secret, `split\0${this.name}\0${place}`, SIGNATURE_BYTES)}`
   }
-}
-
-function attributesOf({ path, domain, httpOnly, secure, sameSite, ttl }: CookieConfig): string {
-  const attributes = [`Path=${path}`]
-  if (domain !== undefined) attributes.push(`Domain=${domain}`)
-  if (ttl > 0) attributes.push(`Max-Age=${Math.ceil(ttl / 1_000)}`)
-  if (httpOnly) attributes.push('HttpOnly')
-  if (secure) attributes.push('Secure')
-  attributes.push(`SameSite=${sameSite[0]?.toUpperCase()}${sameSite.slice(1)}`)
-  return attributes.map((attribute) => `; ${attribute}`).join('')
-}
-
-/** Compares in a time that does not tell how much is right. */
-function equal(given: string, expected: string): boolean {
-  const [one, other] = [Buffer.from(given), Buffer.from(expected)]
-  return one.length === other.length && timingSafeEqual(one, other)
 }
 
 function noAddress(): string {
