@@ -10,13 +10,13 @@ import {
 } from 'node:http2'
 import type { Duplex } from 'node:stream'
 import type { TestContext } from 'node:test'
+import type { TlsOptions } from '../plugins/balancer/index.ts'
 import { Target } from '../plugins/balancer/target.ts'
 import {
   type BodySink,
   type BodySource,
   Http2Transport,
   type ResponseHead,
-  type TlsOptions,
   type TransportAttempt,
   type TransportHandler,
   type TransportRequest

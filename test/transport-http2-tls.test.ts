@@ -7,7 +7,7 @@ import {
   type TlsOptions as ServerTlsOptions,
   type TLSSocket
 } from 'node:tls'
-import type { TlsOptions } from '../plugins/proxy/transport/index.ts'
+import type { TlsOptions } from '../plugins/balancer/index.ts'
 import { fixture, portOf } from './helper.ts'
 import { exchange, startHttp2Target, startTransport, targetAt } from './http2-transport-helper.ts'
 

@@ -13,6 +13,7 @@ export type { SlowStartOptions } from './slow-start.ts'
 export { cookieAttributes } from './sticky/cookie-attributes.ts'
 export { equalInConstantTime, hmac } from './sticky/signature.ts'
 export { FULL_RAMP, Target, type TargetOptions } from './target.ts'
+export { type TlsOptions, tlsConnection } from './target-tls.ts'
 export type { TargetAddress, TargetProtocol } from './target-url.ts'
 export type {
   Affinity,

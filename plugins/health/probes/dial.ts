@@ -1,6 +1,6 @@
-import { connect as connectTcp, isIP, type Socket } from 'node:net'
-import { type ConnectionOptions, connect as connectTls } from 'node:tls'
-import type { Target } from '../../balancer/index.ts'
+import { connect as connectTcp, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
+import { type Target, tlsConnection } from '../../balancer/index.ts'
 import type { UpstreamConfig } from '../../config/index.ts'
 
 /** Opens a connection to a target, or to another port of its host; `port` means nothing to unix sockets. */
@@ -19,14 +19,7 @@ export function dial(
 ): Socket {
   if (target.protocol === 'http:') return dialTcp(target, otherPort)
   const { hostname, port } = target
-  const { verify, ca, cert, key, servername = isIP(hostname) === 0 ? hostname : undefined } = tls
-  const options: ConnectionOptions = { host: hostname, port: otherPort ?? port, rejectUnauthorized: verify }
-  options.ALPNProtocols = [protocol]
-  if (ca !== undefined) options.ca = ca
-  if (cert !== undefined) options.cert = cert
-  if (key !== undefined) options.key = key
-  if (servername !== undefined) options.servername = servername
-  const socket = connectTls(options)
+  const socket = connectTls(tlsConnection({ hostname, port: otherPort ?? port }, tls, protocol))
   if (protocol === 'h2') {
     socket.once('secureConnect', () => {
       if (socket.alpnProtocol !== 'h2') socket.destroy(new Error('the target does not agree on HTTP/2'))

@@ -1,17 +1,6 @@
-import { connect as connectTcp, isIP, type Socket } from 'node:net'
-import { type ConnectionOptions, connect as connectTls } from 'node:tls'
-import type { Target } from '../../balancer/index.ts'
-
-/** How TLS to the targets of an upstream is done. PEM texts. */
-export interface TlsOptions {
-  /** Refuse targets whose certificate is not valid for their name. @default true */
-  readonly verify: boolean
-  readonly ca?: string | undefined
-  readonly cert?: string | undefined
-  readonly key?: string | undefined
-  /** Name asked for and verified. @default the target's host name */
-  readonly servername?: string | undefined
-}
+import { connect as connectTcp, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
+import { type Target, type TlsOptions, tlsConnection } from '../../balancer/index.ts'
 
 /** Opens connections to one target, and keeps what makes the next TLS handshake shorter. */
 export class Dialer {
@@ -42,14 +31,7 @@ export class Dialer {
   }
 
   private openTls(): Socket {
-    const { hostname, port } = this.target
-    const { verify, ca, cert, key, servername = isIP(hostname) === 0 ? hostname : undefined } = this.tls
-    const options: ConnectionOptions = { host: hostname, port, rejectUnauthorized: verify }
-    options.ALPNProtocols = [this.protocol]
-    if (ca !== undefined) options.ca = ca
-    if (cert !== undefined) options.cert = cert
-    if (key !== undefined) options.key = key
-    if (servername !== undefined) options.servername = servername
+    const options = tlsConnection(this.target, this.tls, this.protocol)
     if (this.session !== undefined) options.session = this.session
     const socket = connectTls(options)
     socket.on('session', (session) => {

@@ -1,10 +1,9 @@
-import type { Target } from '../../balancer/index.ts'
-import { Dialer, type TlsOptions } from './dialer.ts'
+import type { Target, TlsOptions } from '../../balancer/index.ts'
+import { Dialer } from './dialer.ts'
 import { Pool } from './pool.ts'
 import type { Transport, TransportAttempt, TransportHandler, TransportRequest } from './types.ts'
 
 export { isOverloaded, isStale, isUnprocessed } from './connection.ts'
-export type { TlsOptions } from './dialer.ts'
 export { Http2Transport } from './http2/transport.ts'
 export { AppTransport } from './in-process/app-transport.ts'
 export { FunctionTransport } from './in-process/function-transport.ts'

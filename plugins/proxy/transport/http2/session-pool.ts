@@ -1,6 +1,6 @@
-import type { Target } from '../../../balancer/index.ts'
+import type { Target, TlsOptions } from '../../../balancer/index.ts'
 import { ConnectFailedError, ConnectTimeoutError, UpgradeUnsupportedError } from '../../../errors.ts'
-import { Dialer, type TlsOptions } from '../dialer.ts'
+import { Dialer } from '../dialer.ts'
 import type { TransportAttempt, TransportHandler, TransportRequest } from '../types.ts'
 import { type AttemptOwner, Http2Attempt } from './attempt.ts'
 import { Session, type SessionOwner, USUAL_LIMIT } from './session.ts'

@@ -1,5 +1,4 @@
-import type { Target } from '../../../balancer/index.ts'
-import type { TlsOptions } from '../dialer.ts'
+import type { Target, TlsOptions } from '../../../balancer/index.ts'
 import type { Transport, TransportAttempt, TransportHandler, TransportRequest } from '../types.ts'
 import { SessionPool } from './session-pool.ts'
 
