@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict'
 import { conforms, conformsEach, differs } from './conformance-helper.ts'
-import { foreignHook, pick, RawClient, send, startGateway } from './forwarding-helper.ts'
+import { MODES, modeOf } from './conformance-modes.ts'
+import { pick, RawClient, send, startGateway } from './forwarding-helper.ts'
 import { startTarget } from './helper.ts'
 import { startRecordingTarget } from './recording-target.ts'
 
-const MODES = [{}, { prepare: foreignHook }]
-const modeOf = (mode: object) => ('prepare' in mode ? 'with an onSend hook' : 'without hooks')
 const HINTS = 'HTTP/1.1 103 \r\nLink: </style.css>; rel=preload; as=style\r\n\r\n'
 const DONE = 'HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 8\r\n\r\nsee this'
 

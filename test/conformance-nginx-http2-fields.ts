@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { conforms, conformsEach, differs } from './conformance-helper.ts'
-import { foreignHook, type GatewaySketch, RawClient, send, startGateway } from './forwarding-helper.ts'
+import { overFrames } from './conformance-http2-helper.ts'
+import { MODES, modeOf } from './conformance-modes.ts'
+import { RawClient, send, startGateway } from './forwarding-helper.ts'
 import {
   CONTINUATION,
   data,
@@ -13,22 +15,9 @@ import {
   HEADERS,
   headers
 } from './http2-frames-helper.ts'
-import { startFrameTarget, startHttp2Target } from './http2-transport-helper.ts'
+import { startHttp2Target } from './http2-transport-helper.ts'
 
-type Context = Parameters<typeof startGateway>[0]
-type Answer = (peer: FramePeer, id: number) => void
-
-const MODES: Pick<GatewaySketch, 'prepare'>[] = [{}, { prepare: foreignHook }]
-const modeOf = (mode: object) => ('prepare' in mode ? 'with an onSend hook' : 'without hooks')
 const OK: Field[] = [[':status', '200']]
-
-/** A gateway over a target that answers each request by frames, as soon as it is there. */
-async function over(t: Context, answer: Answer, sketch: GatewaySketch = {}) {
-  const target = await startFrameTarget(t, (peer, { type, id }) => {
-    if (type === HEADERS) answer(peer, id)
-  })
-  return startGateway(t, [target.url], { ...sketch, upstream: { http2: true } })
-}
 
 conforms("proxy_h2_pass_request.t 'many headers'", 'a header arrives as often as it was sent', async (t) => {
   const values: unknown[] = []
@@ -45,7 +34,7 @@ conforms("proxy_h2_pass_request.t 'many headers'", 'a header arrives as often as
 })
 
 conforms("grpc.t 'invalid header name uppercase'", 'a name in upper case is a 502', async (t) => {
-  const gateway = await over(t, (peer, id) => peer.send(headers(id, [...OK, ['NN', 'v']])))
+  const gateway = await overFrames(t, (peer, id) => peer.send(headers(id, [...OK, ['NN', 'v']])))
 
   assert.equal((await send(gateway.port)).status, 502)
 })
@@ -63,7 +52,7 @@ differs(
       ['n', 'v\nv']
     ]
     for (const field of fields) {
-      const gateway = await over(t, (peer, id) => peer.send(headers(id, [...OK, field, ['kept', '1']])))
+      const gateway = await overFrames(t, (peer, id) => peer.send(headers(id, [...OK, field, ['kept', '1']])))
 
       const { status, raw } = await send(gateway.port)
 
@@ -92,7 +81,7 @@ conformsEach(
   [7, 8, 14],
   (bits) => `${2 ** bits} bytes each of name and value`,
   async (t, bits) => {
-    const gateway = await over(t, (peer, id) => long(peer, id, 2 ** bits))
+    const gateway = await overFrames(t, (peer, id) => long(peer, id, 2 ** bits))
     const client = new RawClient(t, gateway.port)
 
     client.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
@@ -102,7 +91,7 @@ conformsEach(
 )
 
 conforms("proxy_h2_headers.t 'long header field 4'", 'a head of 128 KiB is a 502', async (t) => {
-  const gateway = await over(t, (peer, id) => long(peer, id, 2 ** 16))
+  const gateway = await overFrames(t, (peer, id) => long(peer, id, 2 ** 16))
 
   assert.equal((await send(gateway.port)).status, 502)
 })
@@ -112,7 +101,7 @@ differs(
   'so is one of 64 KiB and more',
   'that is the limit for the head of any response',
   async (t) => {
-    const gateway = await over(t, (peer, id) => long(peer, id, 2 ** 15))
+    const gateway = await overFrames(t, (peer, id) => long(peer, id, 2 ** 15))
 
     assert.equal((await send(gateway.port)).status, 502)
   }
@@ -128,7 +117,7 @@ conformsEach(
       [':status', '103'],
       ['link', '</style.css>; rel=preload']
     ]
-    const gateway = await over(
+    const gateway = await overFrames(
       t,
       (peer, id) => {
         const body = data(id, 'see this', END_STREAM)
@@ -152,7 +141,7 @@ conforms(
   "proxy_h2_early_hints.t 'early hints only'; grpc_early_hints.t 'early hints only'",
   'a target that closes after its early hints is a 502',
   async (t) => {
-    const gateway = await over(t, (peer, id) => {
+    const gateway = await overFrames(t, (peer, id) => {
       peer.send(headers(id, [[':status', '103']], END_HEADERS))
       peer.socket.end()
     })

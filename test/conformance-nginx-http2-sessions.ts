@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import type { ServerHttp2Stream } from 'node:http2'
 import { conforms, conformsEach } from './conformance-helper.ts'
-import { eventually, foreignHook, type GatewaySketch, RawClient, send, startGateway } from './forwarding-helper.ts'
+import { MODES } from './conformance-modes.ts'
+import { eventually, RawClient, send, startGateway } from './forwarding-helper.ts'
 import { fixture } from './helper.ts'
 import { sendHttp2, startHttp2Gateway } from './http2-helper.ts'
 import { type SeenFields, startHttp2Target } from './http2-transport-helper.ts'
 
 const HTTP2 = { http2: true }
-const MODES: Pick<GatewaySketch, 'prepare'>[] = [{}, { prepare: foreignHook }]
 const TEN = '0123456789'
 
 interface Kind {

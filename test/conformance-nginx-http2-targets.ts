@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { conforms, conformsEach, differs } from './conformance-helper.ts'
-import { foreignHook, type GatewaySketch, send, startGateway } from './forwarding-helper.ts'
+import { overFrames } from './conformance-http2-helper.ts'
+import { MODES, modeOf } from './conformance-modes.ts'
+import { send } from './forwarding-helper.ts'
 import {
   CANCEL,
   DATA,
@@ -10,30 +12,15 @@ import {
   type Field,
   type FramePeer,
   frame,
-  HEADERS,
   headers,
   NO_ERROR,
   PING,
   rstStream,
   windowUpdate
 } from './http2-frames-helper.ts'
-import { startFrameTarget } from './http2-transport-helper.ts'
 
-type Context = Parameters<typeof startGateway>[0]
-type Answer = (peer: FramePeer, id: number) => void
-
-const MODES: Pick<GatewaySketch, 'prepare'>[] = [{}, { prepare: foreignHook }]
-const modeOf = (mode: object) => ('prepare' in mode ? 'with an onSend hook' : 'without hooks')
 const OK: Field[] = [[':status', '200']]
 const EIGHT: Field[] = [...OK, ['content-length', '8']]
-
-/** A gateway over a target that answers each request by frames, as soon as it is there. */
-async function over(t: Context, answer: Answer, sketch: GatewaySketch = {}) {
-  const target = await startFrameTarget(t, (peer, { type, id }) => {
-    if (type === HEADERS) answer(peer, id)
-  })
-  return startGateway(t, [target.url], { ...sketch, upstream: { http2: true } })
-}
 
 conformsEach(
   "proxy_h2.t 'proxy request', 'proxy request with multiple packets'; proxy_h2_body.t 'body', 'body nobuffering'",
@@ -41,7 +28,7 @@ conformsEach(
   MODES,
   modeOf,
   async (t, mode) => {
-    const gateway = await over(
+    const gateway = await overFrames(
       t,
       (peer, id) => {
         peer.send(headers(id, OK, END_HEADERS), data(id, 'see this'))
@@ -57,7 +44,7 @@ conformsEach(
 )
 
 conforms("proxy_h2.t 'proxy head request'; grpc.t 'method head'", 'HEAD is answered without a body', async (t) => {
-  const gateway = await over(t, (peer, id) => peer.send(headers(id, EIGHT)))
+  const gateway = await overFrames(t, (peer, id) => peer.send(headers(id, EIGHT)))
 
   const reply = await send(gateway.port, { method: 'HEAD' })
 
@@ -71,7 +58,7 @@ conformsEach(
   (fields) => `${fields.length - 1} lengths`,
   async (t, fields) => {
     const padded = Buffer.concat([Buffer.of(42), Buffer.from('see this'), Buffer.alloc(42)])
-    const gateway = await over(t, (peer, id) => {
+    const gateway = await overFrames(t, (peer, id) => {
       peer.send(headers(id, fields, END_HEADERS), frame(DATA, END_STREAM | 0x8, id, padded))
     })
 
@@ -87,7 +74,7 @@ conformsEach(
   MODES.flatMap((mode) => ['', 'THIS-AND-THIS'].map((rest) => ({ mode, rest }))),
   ({ mode, rest }) => `'SEE-${rest}' of 8 ${modeOf(mode)}`,
   async (t, { mode, rest }) => {
-    const gateway = await over(
+    const gateway = await overFrames(
       t,
       (peer, id) => peer.send(headers(id, EIGHT, END_HEADERS), data(id, 'SEE-'), data(id, rest, END_STREAM)),
       mode
@@ -106,7 +93,7 @@ conformsEach(
   ['window update', 'rst no error'],
   (what) => what,
   async (t, what) => {
-    const gateway = await over(t, (peer, id) => {
+    const gateway = await overFrames(t, (peer, id) => {
       const after = what === 'window update' ? windowUpdate(id, 42) : rstStream(id, NO_ERROR)
       peer.send(headers(id, OK, END_HEADERS), data(id, 'see this', END_STREAM), after)
     })
@@ -123,7 +110,7 @@ differs(
   'the response is whole; RFC 9113, section 5.1 lets a recipient ignore what comes for a closed stream',
   async (t) => {
     for (const code of [CANCEL, NO_ERROR]) {
-      const gateway = await over(t, (peer, id) => {
+      const gateway = await overFrames(t, (peer, id) => {
         const resets = [rstStream(id, code), rstStream(id, code)]
         peer.send(
           headers(id, OK, END_HEADERS),
@@ -144,7 +131,7 @@ conforms(
   'a PING amid a response is answered',
   async (t) => {
     const peers: FramePeer[] = []
-    const gateway = await over(t, (peer, id) => {
+    const gateway = await overFrames(t, (peer, id) => {
       peers.push(peer)
       peer.send(headers(id, OK, END_HEADERS), frame(PING, 0, 0, 'SEE-THIS'))
       peer.frame(PING).then(({ payload }) => peer.send(data(id, payload, END_STREAM)))

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import type { Socket } from 'node:net'
 import { conforms, conformsEach } from './conformance-helper.ts'
-import { eventually, foreignHook, RawClient, send, startGateway } from './forwarding-helper.ts'
+import { MODES } from './conformance-modes.ts'
+import { eventually, RawClient, send, startGateway } from './forwarding-helper.ts'
 import { startRawTarget } from './helper.ts'
 import { type Answer, startRecordingTarget } from './recording-target.ts'
 
-const MODES = [{}, { prepare: foreignHook }]
 const TYPED = 'HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n'
 const CHUNKS = 'a\r\n0123456789\r\n'.repeat(100)
 

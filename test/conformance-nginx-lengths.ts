@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict'
 import { conformsEach } from './conformance-helper.ts'
-import { foreignHook, send, startGateway } from './forwarding-helper.ts'
+import { MODES, modeOf } from './conformance-modes.ts'
+import { send, startGateway } from './forwarding-helper.ts'
 import { startRecordingTarget } from './recording-target.ts'
 
-const MODES = [{}, { prepare: foreignHook }]
-const modeOf = (mode: object) => ('prepare' in mode ? 'with an onSend hook' : 'without hooks')
 const head = (framing: string) =>
   `HTTP/1.1 200 OK\r\ncontent-type: text/html\r\nconnection: close\r\n${framing}\r\n\r\n`
 

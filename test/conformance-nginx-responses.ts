@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict'
 import { conforms, conformsEach, differs } from './conformance-helper.ts'
-import { foreignHook, pick, RawClient, send, startGateway, valuesOf } from './forwarding-helper.ts'
+import { MODES, modeOf } from './conformance-modes.ts'
+import { pick, RawClient, send, startGateway, valuesOf } from './forwarding-helper.ts'
 import { byPath, startRecordingTarget } from './recording-target.ts'
 
 /** nginx has modes with and without buffers; here a response goes straight to the socket, or past the hooks of the app. */
-const MODES = [{}, { prepare: foreignHook }]
-const modeOf = (mode: object) => ('prepare' in mode ? 'with an onSend hook' : 'without hooks')
 
 const TYPED = 'HTTP/1.1 200 OK\r\ncontent-type: text/html\r\n'
 
