@@ -6,16 +6,18 @@ import { streamOf } from '../../middleware/index.ts'
 import { groupHeaders, mergeReplyHeaders } from '../forwarding/response-headers.ts'
 import type { ResponseHead } from '../transport/index.ts'
 import { type Answer, type AnswerSource, isBodyless, truncate } from './answer.ts'
+import { type Completable, completeAfterTurn } from './completion.ts'
 import { toHttp2Fields } from './http2-response.ts'
 
 /** Writes straight to the socket; for exchanges whose response no hook asks to see. */
-export class DirectAnswer implements Answer {
+export class DirectAnswer implements Answer, Completable {
   private readonly source: AnswerSource
   /** Bytes still to come; negative when unknown. */
   private remaining: number
   private begun = false
   private ended = false
   private draining = false
+  private last: Buffer | undefined = undefined
 
   constructor(source: AnswerSource) {
     const { reply, head } = source
@@ -30,8 +32,8 @@ export class DirectAnswer implements Answer {
     const { raw } = this.source.reply
     if (this.remaining === chunk.length) {
       this.ended = true
-      // Head, body and end in one write.
-      raw.end(chunk)
+      this.last = chunk
+      completeAfterTurn(this)
       return true
     }
     this.remaining -= chunk.length
@@ -52,9 +54,16 @@ export class DirectAnswer implements Answer {
     if (this.ended) return
     if (!this.begun) this.begin()
     this.ended = true
-    const { raw } = this.source.reply
-    if (trailers.length > 0) addTrailers(this.source.reply, trailers)
-    raw.end()
+    const { reply } = this.source
+    if (trailers.length > 0) addTrailers(reply, trailers)
+    // What has been written of a body is held back until the end, in this very turn, goes with it.
+    if (this.remaining === 0) completeAfterTurn(this)
+    else reply.raw.end()
+  }
+
+  complete(): void {
+    // Head, body and end in one write.
+    this.source.reply.raw.end(this.last)
   }
 
   fail(): boolean {

@@ -2,6 +2,7 @@ import { Readable, type Writable } from 'node:stream'
 import { streamOf } from '../../middleware/index.ts'
 import { groupHeaders } from '../forwarding/response-headers.ts'
 import { type Answer, type AnswerSource, isBodyless, truncate } from './answer.ts'
+import { type Completable, completeAfterTurn } from './completion.ts'
 import { addTrailers } from './direct-answer.ts'
 import { resetOnDestroy, toHttp2Fields } from './http2-response.ts'
 
@@ -12,7 +13,7 @@ const WHOLE_BODY = 64 * 1024
  * Sends through Fastify, so that onSend hooks see the response and may replace its body: a small complete body as one
  * Buffer, a larger or slower one as a stream.
  */
-export class HookedAnswer implements Answer {
+export class HookedAnswer implements Answer, Completable {
   private readonly source: AnswerSource
   private readonly bodyless: boolean
   private readonly chunks: Buffer[] = []
@@ -40,20 +41,26 @@ export class HookedAnswer implements Answer {
   end(trailers: readonly string[]): void {
     const { reply } = this.source
     if (this.bodyless) {
-      // Fastify would serialize null, where there is no content type.
-      this.send(undefined)
+      completeAfterTurn(this)
       return
     }
     // Fastify would invent a type for a Buffer that has none.
     const typed = this.source.pairs.some((item, i) => i % 2 === 0 && item.toLowerCase() === 'content-type')
     if (!this.sent && typed && trailers.length === 0) {
-      this.send(this.chunks.length === 1 ? this.chunks[0] : Buffer.concat(this.chunks))
+      completeAfterTurn(this)
       return
     }
     if (!this.sent) this.open()
     if (trailers.length > 0 && !reply.raw.headersSent) reply.removeHeader('content-length')
     if (trailers.length > 0) addTrailers(reply, trailers)
     this.body?.push(null)
+  }
+
+  complete(): void {
+    const { chunks } = this
+    // Fastify would serialize null, where there is no content type.
+    if (this.bodyless) this.send(undefined)
+    else this.send(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks))
   }
 
   fail(error: Error): boolean {
