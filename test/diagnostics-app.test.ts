@@ -6,31 +6,37 @@ import { freePort } from './helper.ts'
 
 const ADDRESS = /Diagnostics listening at (http:\/\/127\.0\.0\.1:\d+)/
 
-function variables(port: number): Record<string, string> {
-  return {
+test('the stand-alone gateway has diagnostics by its variables, and stops in peace', async (t) => {
+  const gateway = runGateway(t, {
     GATEWAY_PORT: '0',
     GATEWAY_TARGETS: 'http://127.0.0.1:1',
     GATEWAY_DIAGNOSTICS_ENABLED: 'true',
     GATEWAY_DIAGNOSTICS_TOKEN: TOKEN,
-    GATEWAY_DIAGNOSTICS_PORT: String(port)
-  }
-}
-
-test('the stand-alone gateway has diagnostics by its variables, and stops in peace', async (t) => {
-  const gateway = runGateway(t, variables(0))
+    GATEWAY_DIAGNOSTICS_PORT: '0'
+  })
   await gateway.listening()
   const diagnostics = await gateway.printed(ADDRESS)
 
-  const { kind } = await take({ diagnostics }, '/report')
+  const listed = await ask({ diagnostics }, '/artifacts')
   gateway.child.kill('SIGTERM')
   const { code } = await gateway.ended()
 
-  assert.equal(kind, 'report')
+  assert.deepEqual(await listed.json(), [])
   assert.equal(code, 0)
 })
 
 test('workers have a listener each, on the next port that is free', async (t) => {
-  const gateway = runGateway(t, { ...variables(await freePort()), GATEWAY_WORKERS: '2' })
+  const diagnosticsOptions = { enabled: true, token: TOKEN, port: await freePort(), minFree: 0 }
+  const config = {
+    server: { workers: 2 },
+    upstreams: { any: { targets: ['http://127.0.0.1:1'] } },
+    diagnostics: diagnosticsOptions
+  }
+  const gateway = runGateway(
+    t,
+    { GATEWAY_PORT: '0', GATEWAY_CONFIG: 'gateway.json' },
+    { 'gateway.json': JSON.stringify(config) }
+  )
   const first = await gateway.printed(ADDRESS)
   const second = await gateway.printed(new RegExp(ADDRESS.source.replace('(http', `((?!${first}\\b)http`)))
 

@@ -1,4 +1,6 @@
+import { EventEmitter } from 'node:events'
 import { existsSync } from 'node:fs'
+import { runInThisContext } from 'node:vm'
 import Fastify from 'fastify'
 import diagnostics from '../plugins/diagnostics/index.ts'
 
@@ -26,9 +28,18 @@ app.get('/busy', function busyHandler(request) {
   const { headers } = request
   const { rawHeaders } = request.raw
   const token = headers.authorization
-  const database = process.env.DATABASE_URL
+  const { DATABASE_URL: database, QUOTED: quoted } = process.env
   const order = { id: 7, customer: 'ann' }
-  return waitFor(order, String(request.headers['x-file'])) && [headers, rawHeaders, token, database].length
+  // The source may have a secret, too: token: planted-in-a-comment
+  return (
+    calledFrom(() => waitFor(order, String(request.headers['x-file']))) &&
+    [headers, rawHeaders, token, database, quoted].length
+  )
+})
+
+/** Calls it from a script whose name has a secret. */
+const calledFrom: (work: () => boolean) => boolean = runInThisContext('(work) => work()', {
+  filename: 'file:///orders.js?token=planted-in-a-name'
 })
 
 /** Blocks the event loop until there is such a file. */
@@ -61,6 +72,29 @@ app.get('/reject', () => {
   })
   return 'rejected'
 })
+
+app.get('/reject-object', () => {
+  const orderId = 45
+  setImmediate(async function rejectObject() {
+    await Promise.resolve()
+    throw { orderId }
+  })
+  return 'rejected'
+})
+
+app.get('/not-thrown', () => {
+  // V8 takes the first for uncaught. The second dies without having been thrown, so that there are no variables of it.
+  handledLater().catch(() => {})
+  setImmediate(() => {
+    EventEmitter.prototype.emit.call(process, 'uncaughtExceptionMonitor', new Error('no order 44'), 'uncaughtException')
+    process.exit(1)
+  })
+  return 'rejected'
+})
+
+async function handledLater(): Promise<void> {
+  throw new Error('no order 43')
+}
 
 app.get('/caught', async () => {
   throw Object.assign(new Error('a handler threw, and Fastify answers'), { statusCode: 418 })

@@ -10,7 +10,8 @@ import { eventually } from './forwarding-helper.ts'
 
 const ENV = {
   PLANTED_PASSWORD: 'planted-environment-8d1f',
-  DATABASE_URL: 'postgres://gateway:planted-database-77aa@db.internal:5432/orders'
+  DATABASE_URL: 'postgres://gateway:planted-database-77aa@db.internal:5432/orders',
+  QUOTED: 'a "planted-quoted" \\ value'
 }
 const HEADERS = {
   authorization: 'Bearer planted-authorization-e1c5b7',
@@ -85,7 +86,8 @@ const snapshot = snapshotOf([
     [
       ['property', 'name', 1],
       ['property', 'token', 2],
-      ['property', 'note', 3]
+      ['property', 'note', 3],
+      ['property', 'password', 13]
     ]
   ],
   ['string', 'a constant of the program'],
@@ -127,7 +129,8 @@ const snapshot = snapshotOf([
       ['internal', '5 / part of key (Object @1) -> value (text)', 3]
     ]
   ],
-  ['string', 'authorization: Bearer secret-four']
+  ['string', 'authorization: Bearer secret-four'],
+  ['string', 'short']
 ])
 for (const { keepStrings, kept, gone } of [
   { keepStrings: false, kept: [], gone: ['written about', 'k3y-4-of-0-client'] },
@@ -147,7 +150,7 @@ for (const { keepStrings, kept, gone } of [
     ]) {
       assert.ok(strings.includes(text), text)
     }
-    for (const text of ['secret', '(text)', ...gone])
+    for (const text of ['secret', 'short', '(text)', ...gone])
       assert.deepEqual(
         strings.filter((found) => found.includes(text)),
         []
@@ -174,6 +177,25 @@ for (const { text, expected } of texts) {
   })
 }
 
+test('the time to scrub a text grows no faster than the text, whatever a client made of it', () => {
+  const scrubber = new Scrubber({})
+  const size = 1_000_000
+  const parts = ['a', 'token', 'token ', 'eyJ-', 'bearer ', 'x://', '://', 'basic x', 'cookie"', 'a@', '"token": ']
+
+  for (const part of parts) scrubber.text(`${part.repeat(size / part.length)} key eyJ`)
+})
+
+test('parts of the environment are secrets, too: users and passwords within URLs, and items of lists', () => {
+  const scrubber = new Scrubber({
+    BROKER: 'amqp://planted-user:planted-word@broker/',
+    KEYS: 'first-planted-value, second-planted-value'
+  })
+
+  const texts = ['planted-user', 'planted-word', 'first-planted-value', 'second-planted-value']
+
+  for (const text of texts) assert.equal(scrubber.text(`it is ${text}.`), 'it is [redacted].')
+})
+
 test('JSON is scrubbed by names, by raw lists of headers, and in depth', () => {
   const scrubber = new Scrubber({ DATABASE_URL: 'postgres://u:p%40ssw0rd@h/d' })
 
@@ -183,6 +205,7 @@ test('JSON is scrubbed by names, by raw lists of headers, and in depth', () => {
     rawHeaders: ['Host', 'x', 'Cookie', 'a=b'],
     password: 'abc',
     tokens: 3,
+    'of p@ssw0rd': 1,
     nested: { note: 'p@ssw0rd and p%40ssw0rd' }
   })
 
@@ -191,6 +214,7 @@ test('JSON is scrubbed by names, by raw lists of headers, and in depth', () => {
     rawHeaders: ['Host', 'x', 'Cookie', '[redacted]'],
     password: '[redacted]',
     tokens: 3,
+    'of [redacted]': 1,
     nested: { note: '[redacted] and [redacted]' }
   })
 })

@@ -54,6 +54,17 @@ test('two in one process are one too many', async (t) => {
   await assert.rejects(async () => second.ready(), { code: 'FST_GATEWAY_DIAGNOSTICS_UNAVAILABLE' })
 })
 
+test('two that start at once in one process are one too many', async (t) => {
+  const options = { enabled: true, token: TOKEN, port: 0, directory: temporaryFolder(t) }
+  const apps = [Fastify(), Fastify()]
+  t.after(() => Promise.all(apps.map((app) => app.close())))
+  for (const app of apps) app.register(diagnostics, options)
+
+  const results = await Promise.allSettled(apps.map(async (app) => app.ready()))
+
+  assert.deepEqual(results.map(({ status }) => status).sort(), ['fulfilled', 'rejected'])
+})
+
 test('a port in use and a folder that is none stop the start', async (t) => {
   const folder = temporaryFolder(t)
   writeFileSync(join(folder, 'file'), '')

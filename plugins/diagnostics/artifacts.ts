@@ -1,5 +1,16 @@
 import { randomBytes } from 'node:crypto'
-import { chmodSync, lstatSync, mkdirSync, readdirSync, renameSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  constants,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statfsSync,
+  writeFileSync
+} from 'node:fs'
 import { join } from 'node:path'
 import { DiagnosticsUnavailableError } from '../errors.ts'
 import type { Artifact, ArtifactKind, Reason } from './types.ts'
@@ -24,17 +35,7 @@ export class Artifacts {
   /** @throws DiagnosticsUnavailableError if the folder cannot be made, or belongs to someone else */
   constructor(directory: string) {
     this.directory = directory
-    try {
-      mkdirSync(directory, { recursive: true, mode: 0o700 })
-      const stat = lstatSync(directory)
-      if (!stat.isDirectory()) throw new Error(`${directory} is not a folder`)
-      if (process.getuid !== undefined && stat.uid !== process.getuid())
-        throw new Error(`${directory} is another user's`)
-      chmodSync(directory, 0o700)
-    } catch (cause) {
-      const reason = cause instanceof Error ? cause.message : String(cause)
-      throw Object.assign(new DiagnosticsUnavailableError(reason), { cause })
-    }
+    makePrivate(directory)
   }
 
   write(kind: ArtifactKind, reason: Reason, content: string | Uint8Array): Artifact {
@@ -42,8 +43,14 @@ export class Artifacts {
     const name = `${reason}-${kind}-${taken.replace(/[-:.]/g, '')}-${process.pid}-${randomBytes(4).toString('hex')}.${EXTENSIONS[kind]}`
     // Under another name until it is whole, so that nobody reads half of it.
     const part = join(this.directory, `.${name}.part`)
-    writeFileSync(part, content, { flag: 'wx', mode: 0o600 })
-    renameSync(part, join(this.directory, name))
+    try {
+      writeFileSync(part, content, { flag: 'wx', mode: 0o600 })
+      renameSync(part, join(this.directory, name))
+    } catch (error) {
+      // On a full disk, half a file would keep it full.
+      rmSync(part, { force: true })
+      throw error
+    }
     return { name, kind, reason, bytes: Buffer.byteLength(content), taken }
   }
 
@@ -63,6 +70,11 @@ export class Artifacts {
     const stat = lstatSync(join(this.directory, name), { throwIfNoEntry: false })
     if (stat?.isFile() !== true) return undefined
     return { name, kind, reason, bytes: stat.size, taken: readTime(time) }
+  }
+
+  /** A descriptor to read it by; a link in its place is not followed. */
+  open(name: string): number {
+    return openSync(join(this.directory, name), constants.O_RDONLY | constants.O_NOFOLLOW)
   }
 
   remove(name: string): void {
@@ -86,6 +98,23 @@ export class Artifacts {
   free(): number {
     const { bavail, bsize } = statfsSync(this.directory)
     return bavail * bsize
+  }
+}
+
+/**
+ * Makes a folder, if need be, that nobody but the own user can look into.
+ * @throws DiagnosticsUnavailableError if it cannot be made, is a link, or belongs to someone else
+ */
+export function makePrivate(directory: string): void {
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 })
+    const stat = lstatSync(directory)
+    if (!stat.isDirectory()) throw new Error(`${directory} is not a folder`)
+    if (process.getuid !== undefined && stat.uid !== process.getuid()) throw new Error(`${directory} is another user's`)
+    chmodSync(directory, 0o700)
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw Object.assign(new DiagnosticsUnavailableError(reason), { cause })
   }
 }
 

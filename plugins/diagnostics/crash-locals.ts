@@ -7,6 +7,8 @@ import type { Artifact, Stack } from './types.ts'
 
 /** Errors of handlers that Fastify answers, V8 may take for uncaught. Each of them stops the thread for milliseconds. */
 const MOST = 200
+const MAX_TEXT = 16_384
+const MAX_MESSAGE = 256
 
 interface Parts {
   readonly artifacts: Artifacts
@@ -46,7 +48,7 @@ export class CrashLocals {
   readonly #parts: Parts
   readonly #thread = new MainThread()
   readonly #scripts: Scripts
-  #last: Stack | undefined
+  #last: { readonly thrown: string; readonly stack: Stack } | undefined
   #left = MOST
 
   constructor(parts: Parts) {
@@ -61,10 +63,11 @@ export class CrashLocals {
     await within(session.post('Debugger.setPauseOnExceptions', { state: 'uncaught' }))
   }
 
-  keep(): void {
-    if (this.#last === undefined) return
+  /** Writes it, if it is of this error: that of another one would mislead. */
+  keep(error: string): void {
+    if (this.#last === undefined || !this.#last.thrown.includes(error)) return
     const { artifacts, onTaken } = this.#parts
-    onTaken(artifacts.write('stack', 'crash', `${JSON.stringify(this.#last, null, 2)}\n`))
+    onTaken(artifacts.write('stack', 'crash', `${JSON.stringify(this.#last.stack, null, 2)}\n`))
   }
 
   async #onPaused({ reason, callFrames, data }: Debugger.PausedEventDataType): Promise<void> {
@@ -80,11 +83,16 @@ export class CrashLocals {
     if (isThrown && --this.#left === 0) this.#thread.disconnect()
   }
 
-  async #read(callFrames: readonly Debugger.CallFrame[], data: object | undefined): Promise<Stack> {
+  async #read(callFrames: readonly Debugger.CallFrame[], data: object = {}): Promise<{ thrown: string; stack: Stack }> {
     const clean = this.#parts.scrubber()
-    const thrown: unknown =
-      data === undefined ? undefined : (Reflect.get(data, 'description') ?? Reflect.get(data, 'value'))
+    const thrown = String(Reflect.get(data, 'description') ?? Reflect.get(data, 'value')).slice(0, MAX_TEXT)
     const frames = await readFrames(this.#thread, callFrames, this.#scripts, clean)
-    return { idle: false, ...(thrown === undefined ? {} : { error: clean.text(String(thrown)) }), frames }
+    return { thrown, stack: { idle: false, error: clean.text(thrown), frames } }
   }
+}
+
+/** What the debugger says of that error, too. Empty where it says something else: of other objects, and rejections of such. */
+export function describeThrown(error: unknown): string {
+  if (!(error instanceof Error)) return typeof error === 'object' ? '' : String(error).slice(0, MAX_MESSAGE)
+  return Reflect.get(error, 'code') === 'ERR_UNHANDLED_REJECTION' ? '' : error.message.slice(0, MAX_MESSAGE)
 }

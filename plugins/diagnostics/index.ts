@@ -1,12 +1,12 @@
 import cluster from 'node:cluster'
 import { resolve } from 'node:path'
 import { SHARE_ENV, Worker } from 'node:worker_threads'
-import type { FastifyBaseLogger, FastifyPluginAsync } from 'fastify'
+import type { FastifyBaseLogger, FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
-import { type GatewayOptions, parseOptions } from '../config/index.ts'
+import { type DiagnosticsConfig, type GatewayOptions, parseOptions } from '../config/index.ts'
 import { DiagnosticsUnavailableError } from '../errors.ts'
 import { Artifacts } from './artifacts.ts'
-import { CrashSignal } from './crash-locals.ts'
+import { CrashSignal, describeThrown } from './crash-locals.ts'
 import { hookProcess } from './process-hooks.ts'
 import type { Artifact, ArtifactKind, FromWorker, Taken, TakeOptions, ToWorker, WorkerData } from './types.ts'
 import { beat } from './watchdog.ts'
@@ -48,10 +48,21 @@ let isRunning = false
  */
 const diagnostics: FastifyPluginAsync<DiagnosticsOptions> = async (fastify, options) => {
   const config = parseOptions({ diagnostics: options }).diagnostics
-  const { enabled, token, blockedAfter } = config
+  const { enabled, token } = config
   if (!enabled || token === undefined) return
   if (isRunning) throw new DiagnosticsUnavailableError('they run already in this process')
 
+  isRunning = true
+  try {
+    await run(fastify, config, token)
+  } catch (error) {
+    isRunning = false
+    throw error
+  }
+}
+
+async function run(fastify: FastifyInstance, config: DiagnosticsConfig, token: string): Promise<void> {
+  const { blockedAfter } = config
   const artifacts = new Artifacts(resolve(config.directory))
   const heartbeat = blockedAfter > 0 ? new SharedArrayBuffer(4) : undefined
   const crash = config.crashLocals ? new SharedArrayBuffer(4) : undefined
@@ -59,9 +70,10 @@ const diagnostics: FastifyPluginAsync<DiagnosticsOptions> = async (fastify, opti
     { config, token, directory: artifacts.directory, ports: cluster.isWorker ? WORKER_PORTS : 1, heartbeat, crash },
     fastify.log
   )
-  isRunning = true
   const signal = crash && new CrashSignal(crash)
-  const unhook = hookProcess(config, token, artifacts, fastify.log, () => signal?.raise(() => worker.crash()))
+  const unhook = hookProcess(config, token, artifacts, fastify.log, (error) => {
+    signal?.raise(() => worker.crash(error))
+  })
   let beats: NodeJS.Timeout | undefined
   fastify.addHook('onReady', async () => {
     if (heartbeat !== undefined) beats = beat(heartbeat, blockedAfter)
@@ -128,9 +140,9 @@ class DiagnosticsWorker {
     })
   }
 
-  /** Tells the worker that the process dies. */
-  crash(): void {
-    const message: ToWorker = { type: 'crash' }
+  /** Tells the worker that the process dies of this. */
+  crash(error: unknown): void {
+    const message: ToWorker = { type: 'crash', error: describeThrown(error) }
     this.#worker.postMessage(message)
   }
 

@@ -1,7 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http'
-import { join } from 'node:path'
 import { pipeline } from 'node:stream'
 import {
   DiagnosticsForbiddenError,
@@ -13,11 +12,15 @@ import { type Artifacts, isKind } from './artifacts.ts'
 import type { Jobs } from './jobs.ts'
 import type { TakeOptions } from './types.ts'
 
+/** Connections take descriptors of the gateway itself, and whoever is on this machine can open them. */
+const MAX_CONNECTIONS = 64
+const REQUEST_TIMEOUT = 10_000
+const MAX_PATH = 256
 const HEADERS = { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' }
 
 interface Parts {
   readonly token: string
-  readonly jobs: Jobs
+  readonly jobs: Pick<Jobs, 'take' | 'wait'>
   readonly artifacts: Artifacts
   readonly onRefused: (refusal: { status: number; code: string; path: string }) => void
 }
@@ -27,15 +30,18 @@ interface Parts {
  * thread does not.
  */
 export function createListener(parts: Parts): Server {
-  return createServer((request, response) => {
+  const limits = { headersTimeout: REQUEST_TIMEOUT, requestTimeout: REQUEST_TIMEOUT }
+  const server = createServer(limits, (request, response) => {
     serve(parts, request, response).catch((error: unknown) => {
       const { status, code, message } = describe(error)
-      parts.onRefused({ status, code, path: pathOf(request) })
+      parts.onRefused({ status, code, path: pathOf(request).slice(0, MAX_PATH) })
       if (status === 409 || status === 429) response.setHeader('retry-after', Math.ceil(parts.jobs.wait / 1_000))
       if (status === 401) response.setHeader('www-authenticate', 'Bearer realm="diagnostics"')
       sendJson(response, status, { statusCode: status, code, error: STATUS_CODES[status], message })
     })
   })
+  server.maxConnections = MAX_CONNECTIONS
+  return server
 }
 
 async function serve(parts: Parts, request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -43,8 +49,10 @@ async function serve(parts: Parts, request: IncomingMessage, response: ServerRes
   request.resume()
   // The address of the socket: what headers say of the client, the client says.
   if (!isLoopback(request.socket.remoteAddress)) throw new DiagnosticsForbiddenError()
+  // Browsers on this machine may be led here by a name of somebody else's (DNS rebinding).
+  if (!isLocalHost(request.headers.host)) throw new DiagnosticsForbiddenError()
   if (!holdsToken(request.headers.authorization, parts.token)) throw new DiagnosticsUnauthorizedError()
-  const { searchParams } = new URL(request.url ?? '/', 'http://localhost')
+  const [, query] = (request.url ?? '').split('?', 2)
   const [, first = '', name, ...rest] = pathOf(request).split('/')
   if (rest.length > 0) throw new DiagnosticsRequestError('no such path')
 
@@ -53,7 +61,7 @@ async function serve(parts: Parts, request: IncomingMessage, response: ServerRes
   } else if (first === 'artifacts' && name !== undefined) {
     serveArtifact(parts.artifacts, name, request, response)
   } else if (isKind(first) && name === undefined && request.method === 'POST') {
-    sendJson(response, 201, await parts.jobs.take(first, 'manual', readOptions(searchParams)))
+    sendJson(response, 201, await parts.jobs.take(first, 'manual', readOptions(new URLSearchParams(query))))
   } else {
     throw new DiagnosticsRequestError(`no ${request.method} of that path`)
   }
@@ -67,8 +75,9 @@ function serveArtifact(artifacts: Artifacts, name: string, request: IncomingMess
     response.writeHead(204, HEADERS).end()
   } else if (request.method === 'GET') {
     const type = name.endsWith('.gz') ? 'application/gzip' : 'application/json'
+    const fd = artifacts.open(name)
     response.writeHead(200, { ...HEADERS, 'content-type': type, 'content-length': artifact.bytes })
-    pipeline(createReadStream(join(artifacts.directory, name)), response, () => {})
+    pipeline(createReadStream('', { fd }), response, () => {})
   } else {
     throw new DiagnosticsRequestError(`no ${request.method} of artifacts`)
   }
@@ -86,6 +95,11 @@ function digest(text: string): Buffer {
 
 function isLoopback(address: string | undefined): boolean {
   return address !== undefined && /^(?:::1|(?:::ffff:)?127(?:\.\d+){3})$/.test(address)
+}
+
+function isLocalHost(host: string | undefined): boolean {
+  const name = host?.replace(/:\d+$/, '')
+  return name === 'localhost' || isLoopback(name?.replace(/^\[(.*)\]$/, '$1'))
 }
 
 function pathOf({ url = '/' }: IncomingMessage): string {

@@ -18,7 +18,7 @@ export function hookProcess(
   token: string,
   artifacts: Artifacts,
   log: FastifyBaseLogger,
-  afterCrash: () => void
+  afterCrash: (error: unknown) => void
 ): () => void {
   function writeReport(reason: Reason, error?: unknown, origin?: string): void {
     try {
@@ -34,7 +34,7 @@ export function hookProcess(
   const onSignal = () => writeReport('signal')
   const onCrash = (error: unknown, origin: string) => {
     writeReport('crash', error, origin)
-    afterCrash()
+    afterCrash(error)
   }
   process.on('SIGUSR2', onSignal)
   process.on('uncaughtExceptionMonitor', onCrash)

@@ -2,16 +2,18 @@
 export const REDACTED = '[redacted]'
 
 const SECRET_NAME =
-  /pass(?:word|wd|phrase)?|secret|token|authoriz|cookie|credential|api[-_]?key|private[-_]?key|session/i
-// In text: a header or an assignment up to the end of its line, a scheme of authorization, the user part of a URL.
+  /pass(?:word|wd|phrase)?|secret|token|authoriz|cookie|credential|(?:api|private|access|auth)[-_]?key|jwt|session/i
+// In text: a header or an assignment up to the end of its line, a scheme of authorization, the user part of a URL, a JWT.
+// Clients choose such texts, and the main thread may be stopped meanwhile: what repeats has a bound, or an end that a
+// match elsewhere cannot pass, so that the time grows no faster than the text.
 const PATTERNS: readonly (readonly [RegExp, string])[] = [
   [
-    /((?:proxy-)?authorization|(?:set-)?cookie|[\w-]*(?:password|passwd|secret|token|api[-_]?key)[\w-]*)(["']?\s*[:=]\s*)[^\r\n]+/gi,
-    `$1$2${REDACTED}`
+    /((?:authorization|cookie|password|passwd|secret|token|(?:api|access|private)[-_]?key)[\w-]{0,64}["']?\s{0,8}[:=]\s{0,8})[^\r\n]+/gi,
+    `$1${REDACTED}`
   ],
-  [/\b(bearer|basic|digest|negotiate)\s+[\w+/=.~:-]{6,}/gi, `$1 ${REDACTED}`],
-  [/(\w+:\/\/)[^\s/@]+@/g, `$1${REDACTED}@`],
-  [/\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*/g, REDACTED]
+  [/\b(bearer|basic|digest|negotiate)\s{1,8}[\w+/=.~:-]{6,}/gi, `$1 ${REDACTED}`],
+  [/(:\/\/)[^\s/@]+@/g, `$1${REDACTED}@`],
+  [/\beyJ[\w-]{8,2048}\.[\w-]+\.[\w-]*/g, REDACTED]
 ]
 const HINT = /auth|cookie|pass|secret|token|key|bearer|basic|digest|negotiate|@|eyJ/i
 // Variables that say where and how a program runs; their values are part of paths and names everywhere.
@@ -30,14 +32,8 @@ export class Scrubber {
 
   /** @param known secrets beside those of the environment */
   constructor(env: NodeJS.ProcessEnv, known: Iterable<string> = []) {
-    const own = `${process.cwd()}\n${process.execPath}`
-    const values = Object.entries(env).flatMap(([name, value]) =>
-      value === undefined || (PLAIN_VARIABLE.test(name) && !isSecretName(name)) || own.includes(value)
-        ? []
-        : [value, ...partsOf(value)]
-    )
     // The longest first: one secret may be part of another.
-    this.#known = [...new Set([...known, ...values])]
+    this.#known = [...new Set([...known, ...secretsOf(env)])]
       .filter((value) => value.length >= SHORTEST)
       .sort((a, b) => b.length - a.length)
   }
@@ -53,11 +49,6 @@ export class Scrubber {
     if (!HINT.test(clean)) return clean
     for (const [pattern, replacement] of PATTERNS) clean = clean.replace(pattern, replacement)
     return clean
-  }
-
-  /** What a variable or a property of this name shows. */
-  named(name: string, text: string): string {
-    return isSecretName(name) ? REDACTED : this.text(text)
   }
 
   /** A copy of a JSON value without environment variables, and without what is called or looks like a secret. */
@@ -82,6 +73,16 @@ export class Scrubber {
       return isNamed && isSecretName(before) ? REDACTED : this.json(item)
     })
   }
+}
+
+/** The values of an environment that may be secrets, and their parts. */
+export function secretsOf(env: object): string[] {
+  const own = `${process.cwd()}\n${process.execPath}`
+  return Object.entries(env).flatMap(([name, value]: [string, unknown]) =>
+    typeof value !== 'string' || (PLAIN_VARIABLE.test(name) && !isSecretName(name)) || own.includes(value)
+      ? []
+      : [value, ...partsOf(value)]
+  )
 }
 
 /** Names and passwords within URLs, and the values of lists, that programs take apart. */

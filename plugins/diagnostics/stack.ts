@@ -9,6 +9,7 @@ const MAX_DETAILED = 8
 const MAX_VARIABLES = 40
 const MAX_PROPERTIES = 16
 const MAX_TEXT = 256
+const MAX_SCRUBBED = 16_384
 const LINES_AROUND = 4
 
 /** Where scripts come from, by the ids that frames name; they are told when the debugger is enabled. */
@@ -98,7 +99,7 @@ async function readSource({ session }: MainThread, at: Debugger.Location, scrubb
   return scriptSource
     .split('\n')
     .slice(first, at.lineNumber + LINES_AROUND + 1)
-    .map((text, index) => ({ line: first + index + 1, text: shorten(scrubber.text(text)) }))
+    .map((text, index) => ({ line: first + index + 1, text: shorten(clean(text, scrubber)) }))
 }
 
 async function readScopes(
@@ -147,15 +148,22 @@ async function propertiesOf({ session }: MainThread, objectId: string): Promise<
 
 function show(name: string, value: Runtime.RemoteObject | undefined, scrubber: Scrubber): Variable {
   const type = value?.className ?? value?.subtype ?? value?.type ?? 'unknown'
-  const text = value === undefined ? '' : describe(value)
-  return { name: scrubber.text(name), type, value: scrubber.named(name, shorten(scrubber.named(name, text))) }
+  const text = value === undefined ? '' : isSecretName(name) ? REDACTED : describe(value, scrubber)
+  return { name: scrubber.text(name), type, value: shorten(text) }
 }
 
-function describe({ type, value, description, unserializableValue }: Runtime.RemoteObject): string {
-  if (type === 'string') return JSON.stringify(value)
-  if (type === 'function') return (description ?? 'function').split('\n', 1)[0] ?? 'function'
+function describe({ type, value, description, unserializableValue }: Runtime.RemoteObject, scrubber: Scrubber): string {
   const given: unknown = value
-  return unserializableValue ?? description ?? String(given)
+  // Before quotes are added: a secret may have some in it.
+  if (typeof given === 'string') return JSON.stringify(clean(given, scrubber))
+  const text = unserializableValue ?? description ?? String(given)
+  return clean(type === 'function' ? (text.split('\n', 1)[0] ?? '') : text, scrubber)
+}
+
+/** The thread is stopped meanwhile: of long texts, only what may be shown is looked at. */
+function clean(text: string, scrubber: Scrubber): string {
+  const rest = text.length - MAX_SCRUBBED
+  return rest > 0 ? `${scrubber.text(text.slice(0, MAX_SCRUBBED))}... (${rest} more characters)` : scrubber.text(text)
 }
 
 function shorten(text: string): string {

@@ -86,7 +86,7 @@ export interface WorkerData {
 /** From the main thread to the worker. */
 export type ToWorker =
   | { readonly type: 'take'; readonly id: number; readonly kind: ArtifactKind; readonly options: TakeOptions }
-  | { readonly type: 'crash' }
+  | { readonly type: 'crash'; readonly error: string }
 
 /** From the worker to the main thread. */
 export type FromWorker =

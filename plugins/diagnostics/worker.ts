@@ -38,7 +38,7 @@ async function start(): Promise<void> {
   parentPort?.on('message', (message: ToWorker) => {
     if (message.type === 'take') return serve(jobs, message)
     try {
-      locals?.keep()
+      locals?.keep(message.error)
     } finally {
       if (crash !== undefined) new CrashSignal(crash).done()
     }
