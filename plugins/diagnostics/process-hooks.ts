@@ -46,7 +46,10 @@ export function hookProcess(
   }
 }
 
-/** Node.js writes this report by itself, since nothing can run any more. Newer ones can leave the environment out. */
+/**
+ * Node.js writes this report by itself, since nothing can run any more. Where it has lost hold of its settings by then,
+ * only its option `--report-exclude-env` leaves the environment out.
+ */
 function reportOnFullHeap(artifacts: Artifacts): () => void {
   const { report } = process
   if (report === undefined) return () => {}
