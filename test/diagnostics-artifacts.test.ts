@@ -31,6 +31,31 @@ test('folder, files and the folder of raw reports are for the own user alone', (
   assert.deepEqual(modes, [0o700, 0o700, 0o600])
 })
 
+test('a folder of another user is refused', (t) => {
+  const directory = temporaryFolder(t)
+  const other = statSync(directory).uid + 1
+  const before = process.getuid
+  t.after(() => Reflect.set(process, 'getuid', before))
+  Reflect.set(process, 'getuid', () => other)
+
+  assert.throws(() => new Artifacts(directory), { code: 'FST_GATEWAY_DIAGNOSTICS_UNAVAILABLE' })
+})
+
+test('the oldest go until the bytes are few enough, the newest stays', (t) => {
+  const artifacts = new Artifacts(temporaryFolder(t))
+  let seconds = 0
+  t.mock.method(Date.prototype, 'toISOString', () => `2026-11-25T10:15:0${seconds++}.000Z`)
+  const names = [1, 2, 3].map(() => artifacts.write('report', 'manual', 'x'.repeat(100)).name)
+  const left = (maxBytes: number) => {
+    artifacts.prune(10, maxBytes)
+    return artifacts.list().map(({ name }) => name)
+  }
+
+  assert.deepEqual(left(300), names)
+  assert.deepEqual(left(299), names.slice(1))
+  assert.deepEqual(left(50), names.slice(2))
+})
+
 test('a link in place of the folder of raw reports is refused, and nothing behind it is touched', (t) => {
   const [directory, elsewhere] = [temporaryFolder(t), temporaryFolder(t)]
   const name = leftOver(deadPid())

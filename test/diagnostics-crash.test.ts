@@ -13,7 +13,7 @@ function only(program: Pick<Program, 'directory'>, prefix: string): string {
 }
 
 test('SIGUSR2 writes a report, and the process lives on', async (t) => {
-  const program = await startProgram(t)
+  const program = await startProgram(t, { maxFiles: 1 })
   program.child.kill('SIGUSR2')
 
   await eventually(() => filesOf(program).length > 0, 'no report was written')
@@ -22,6 +22,10 @@ test('SIGUSR2 writes a report, and the process lives on', async (t) => {
   assert.equal(report.header.processId, program.child.pid)
   assert.equal(report.header.networkInterfaces, undefined)
   assert.equal((await fetch(`${program.url}/caught`)).status, 418)
+
+  const before = filesOf(program)
+  program.child.kill('SIGUSR2')
+  await eventually(() => filesOf(program).length === 1 && filesOf(program)[0] !== before[0], 'the oldest has not gone')
 })
 
 test('an error nobody catches leaves a report with its code, its properties and its cause; the process dies', async (t) => {

@@ -83,8 +83,9 @@ app.get('/reject-object', () => {
 })
 
 app.get('/not-thrown', () => {
-  // V8 takes the first for uncaught. The second dies without having been thrown, so that there are no variables of it.
-  handledLater().catch(() => {})
+  // V8 takes the first for uncaught. The second is not thrown, so that there are no variables of it.
+  process.once('unhandledRejection', () => {})
+  setImmediate(handledByProcess)
   setImmediate(() => {
     EventEmitter.prototype.emit.call(process, 'uncaughtExceptionMonitor', new Error('no order 44'), 'uncaughtException')
     process.exit(1)
@@ -92,7 +93,7 @@ app.get('/not-thrown', () => {
   return 'rejected'
 })
 
-async function handledLater(): Promise<void> {
+async function handledByProcess(): Promise<void> {
   throw new Error('no order 43')
 }
 

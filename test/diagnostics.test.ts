@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import Fastify from 'fastify'
 import { parseOptions } from '../plugins/config/index.ts'
+import { Artifacts } from '../plugins/diagnostics/artifacts.ts'
 import diagnostics, { type Artifact, type Taken } from '../plugins/diagnostics/index.ts'
 import { ask, filesOf, readArtifact, startProgram, TOKEN, take, temporaryFolder } from './diagnostics-helper.ts'
 
@@ -194,6 +195,16 @@ test('artifacts are files for the own user, can be had and removed, and the olde
   assert.equal((await ask(program, `/artifacts/${first.name}`)).status, 404)
   assert.equal((await ask(program, `/artifacts/${second.name}`, { method: 'DELETE' })).status, 204)
   assert.equal((await ask(program, `/artifacts/${second.name}`, { method: 'DELETE' })).status, 404)
+})
+
+test('what is too much at the start goes at the start', async (t) => {
+  const directory = temporaryFolder(t)
+  const artifacts = new Artifacts(directory)
+  for (let i = 0; i < 3; i++) artifacts.write('report', 'crash', '{}')
+
+  await startProgram(t, { directory, maxFiles: 2 })
+
+  assert.equal(artifacts.list().length, 2)
 })
 
 test('only artifacts can be had, whatever else is in the folder', async (t) => {
