@@ -5,6 +5,8 @@ import { FakeClock, seeded } from './balancer-helper.ts'
 
 const OPTIONS = {
   failureRate: 0.5,
+  networkErrorRate: 0,
+  slowRate: 0,
   consecutiveFailures: 0,
   window: 10_000,
   minRequests: 10,
@@ -15,16 +17,23 @@ const OPTIONS = {
 function setUp(options: Partial<BreakerOptions> = {}, random = seeded(7)) {
   const clock = new FakeClock()
   const states: BreakerState[] = []
+  const causes: string[] = []
   const breaker = new CircuitBreaker(
     { ...OPTIONS, ...options },
-    { now: clock.now, random, onChange: (state) => states.push(state) }
+    {
+      ...{ now: clock.now, random },
+      onChange(state, cause) {
+        states.push(state)
+        if (state === 'open') causes.push(cause)
+      }
+    }
   )
   const record = (isFailure: boolean, times: number) => {
-    for (let left = times; left > 0; left--) breaker.record(isFailure)
+    for (let left = times; left > 0; left--) breaker.record(isFailure ? 'failure' : 'success')
   }
   /** Of so many requests, how many it lets through. */
   const admitted = (requests: number) => Array.from({ length: requests }, () => breaker.admit()).filter(Boolean).length
-  return { breaker, clock, states, record, admitted }
+  return { breaker, clock, states, causes, record, admitted }
 }
 
 test('a breaker opens at the rate of failures, once there were enough requests', () => {
@@ -50,6 +59,40 @@ test('a breaker opens at so many failures in a row', () => {
   record(true, 1)
 
   assert.deepEqual(states, ['open'])
+})
+
+test('a breaker opens at the rate of attempts without a usable response, whatever errors the others bring', () => {
+  const { breaker, states, causes } = setUp({ failureRate: 0, networkErrorRate: 0.3 })
+
+  for (let left = 20; left > 0; left--) breaker.record('error')
+  for (let left = 8; left > 0; left--) breaker.record('failure')
+  assert.deepEqual(states, [])
+  breaker.record('failure')
+
+  assert.deepEqual([states, causes], [['open'], ['network errors']])
+})
+
+test('a breaker opens at the rate of slow responses, which are no failures then; slow errors are both', () => {
+  const { breaker, states, causes } = setUp({ failureRate: 0.2, slowRate: 0.5, consecutiveFailures: 3 })
+
+  for (let left = 5; left > 0; left--) breaker.record('success')
+  for (let left = 4; left > 0; left--) breaker.record('success', true)
+  assert.deepEqual(states, [])
+  breaker.record('error', true)
+
+  assert.deepEqual([states, causes], [['open'], ['slow responses']])
+})
+
+test('without a rate of their own, slow responses are failures', () => {
+  const { breaker, states, causes } = setUp({ consecutiveFailures: 2 })
+
+  breaker.record('success', true)
+  breaker.record('success')
+  breaker.record('success', true)
+  assert.deepEqual(states, [])
+  breaker.record('success', true)
+
+  assert.deepEqual([states, causes], [['open'], ['failures in a row']])
 })
 
 test('failures that are a window old do not count', () => {

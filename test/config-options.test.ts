@@ -75,6 +75,8 @@ test('an upstream has its defaults', () => {
   const breaker = {
     enabled: false,
     failureRate: 0.5,
+    networkErrorRate: 0,
+    slowRate: 0,
     consecutiveFailures: 0,
     slowAfter: 0,
     window: 10_000,
@@ -118,7 +120,7 @@ test('an upstream has its defaults', () => {
         minRequests: 100,
         failureRate: 0,
         deviation: 1.9,
-        ejection: { base: 30_000, max: 300_000, jitter: 0, share: 0.1 }
+        ejection: { base: 30_000, max: 300_000, jitter: 0, share: 0.1, endedByCheck: false }
       }
     },
     circuitBreaker: { target: breaker, upstream: breaker },

@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import gateway from '../app.ts'
 import { createBalancers } from '../plugins/balancer/index.ts'
 import { type GatewayOptions, parseOptions } from '../plugins/config/index.ts'
 import { ActiveChecks } from '../plugins/health/active-checks.ts'
 import type { HealthChange } from '../plugins/health/index.ts'
 import { Timetable } from '../plugins/health/timetable.ts'
+import { eventually } from './forwarding-helper.ts'
 import { FakeTime } from './health-helper.ts'
+import { startTarget } from './helper.ts'
+import { createApp } from './plugin-helper.ts'
 
 type Rules = NonNullable<NonNullable<NonNullable<GatewayOptions['upstreams']>[string]['health']>['active']>
 
@@ -342,4 +346,28 @@ test('after the end, no check is under way, and none will be', () => {
   assert.deepEqual(begun, [0])
   assert.equal(running.size, 0)
   assert.equal(time.timers.size, 0)
+})
+
+test('an answer that has come while the process was busy is not overdue', async (t) => {
+  const target = await startTarget(t, (_request, response) => {
+    response.end()
+    setImmediate(() => {
+      // The answer is with the operating system by now, and not read yet. After this, the timeout is long over.
+      for (const until = performance.now() + 200; performance.now() < until; );
+    })
+  })
+  const app = createApp(t)
+  await app.register(gateway, {
+    upstreams: {
+      users: { targets: [target.url], health: { active: { path: '/', timeout: '50ms', fall: 1, interval: '1h' } } }
+    },
+    routes: []
+  })
+  const told: string[] = []
+  app.health.on('change', ({ what }) => told.push(what))
+
+  await app.ready()
+  await eventually(() => told.length > 0, 'the check has no result')
+
+  assert.deepEqual(told, ['healthy'])
 })

@@ -126,6 +126,56 @@ test('responses that take long to begin count as failures where slowAfter says s
   assert.deepEqual(await get(6), [200, 200, 200, 200, 503, 503])
 })
 
+test('a target is back when openFor is over, however long the window is; one that has left is not heard of', async (t) => {
+  const { url } = await startTarget(t, (_request, response) => void response.writeHead(500).end())
+  const { app, time, get, story } = await start(t, {
+    users: {
+      targets: [url, url.replace('127.0.0.1', 'localhost')],
+      circuitBreaker: { target: { ...BREAKER, window: '60s', openFor: '1s' } }
+    }
+  })
+  const users = app.balancers.get('users')
+  const ofTargets = () => story.filter((each) => each.endsWith('target'))
+
+  await get(8)
+  assert.deepEqual(ofTargets(), ['opened target', 'opened target'])
+  users.remove(url)
+  time.advance(999)
+  assert.equal(users.targets[0]?.has('open'), true)
+  time.advance(1)
+
+  assert.equal(users.targets[0]?.has('open'), false)
+  assert.deepEqual(ofTargets().slice(2), ['recovering target'])
+})
+
+test('an upstream that mostly takes long to begin its responses is turned away from, and its snapshot says so', async (t) => {
+  const { url } = await startTarget(t, (_request, response) => void setTimeout(() => response.end('late'), 30))
+  const upstream = { ...BREAKER, failureRate: 0, slowRate: 0.8, slowAfter: '5ms' }
+  const { app, time, get } = await start(t, { users: { targets: [url], circuitBreaker: { upstream } } })
+  const reasons: string[] = []
+  app.health.on('change', ({ reason }) => reasons.push(reason))
+
+  assert.equal(app.health.snapshot().users?.circuit, 'closed')
+  assert.deepEqual(await get(5), [200, 200, 200, 200, 503])
+  assert.equal(app.health.snapshot().users?.circuit, 'open')
+  time.advance(15_000)
+
+  assert.equal(app.health.snapshot().users?.circuit, 'recovering')
+  assert.deepEqual(reasons, ['too many slow responses; for 10000 ms', '10000 ms are over'])
+})
+
+test('an only target is ejected where another upstream stands in, and stays where nobody does', async (t) => {
+  const { url: bad } = await startTarget(t, (_request, response) => void response.writeHead(500).end())
+  const { url: good } = await startTarget(t, (_request, response) => void response.writeHead(200).end())
+  const health = { passive: { enabled: true, consecutiveFailures: 2 } }
+  const users = { targets: [bad], health }
+  const { get } = await start(t, { users: { ...users, failover: 'spare' }, spare: { targets: [good] } })
+  const { get: getAlone } = await start(t, { users: { ...users, panicThreshold: 0 } })
+
+  assert.deepEqual(await get(4), [500, 500, 200, 200])
+  assert.deepEqual(await getAlone(4), [500, 500, 500, 500])
+})
+
 test('a target that fails again and again is ejected, which is told, logged and counted', async (t) => {
   const { url: bad } = await startTarget(t, (request) => void request.socket.destroy())
   const { url: good } = await startTarget(t, (_request, response) => void response.writeHead(200).end())
@@ -146,6 +196,41 @@ test('a target that fails again and again is ejected, which is told, logged and 
   assert.deepEqual(story, ['ejected target', 'readmitted target'])
   assert.deepEqual(app.health.snapshot().users?.events, { ejected: 1, readmitted: 1 })
 })
+
+for (const endedByCheck of [true, false]) {
+  test(`one successful check ${endedByCheck ? 'ends' : 'does not end'} an ejection where endedByCheck is ${endedByCheck}`, async (t) => {
+    let checks = 0
+    const { url } = await startTarget(t, (request, response) => {
+      const isCheck = request.url === '/health'
+      if (isCheck) checks++
+      response.writeHead(isCheck ? 200 : 500).end()
+    })
+    const { app, time, get, story } = await start(t, {
+      users: {
+        targets: [url],
+        health: {
+          active: { path: '/health', interval: '1s', jitter: 0 },
+          passive: { enabled: true, consecutiveFailures: 2, ejection: { endedByCheck } }
+        }
+      }
+    })
+    const count = (what: string) => story.filter((each) => each === `${what} target`).length
+
+    await app.ready()
+    await eventually(() => count('healthy') === 1, 'the first check has no result')
+    await get(2)
+    assert.equal(count('ejected'), 1)
+    for (let round = 2; round <= 4; round++) {
+      await eventually(() => {
+        if (checks < round) time.advance(1_000)
+        return checks === round
+      }, 'there is no further check')
+    }
+
+    // Of three further checks, two have ended before the last one began.
+    assert.equal(count('readmitted'), endedByCheck ? 1 : 0)
+  })
+}
 
 test('clients that leave eject no target and open no breaker', async (t) => {
   let arrived = 0

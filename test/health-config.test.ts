@@ -106,3 +106,14 @@ for (const [name, active, expected] of faults) {
     assert.ok(faultOf(active).includes(expected), faultOf(active))
   })
 }
+
+test('refused: a rate of slow responses where nothing says what is slow', () => {
+  for (const slowAfter of [undefined, 0, '0s']) {
+    const breaker = { slowRate: 0.5, ...(slowAfter === undefined ? {} : { slowAfter }) }
+    assert.throws(
+      () => parseOptions({ upstreams: { users: { circuitBreaker: { target: breaker } } } }),
+      /circuitBreaker\.target\.slowRate: found slowRate without slowAfter, which says what is slow/
+    )
+  }
+  parseOptions({ upstreams: { users: { circuitBreaker: { target: { slowRate: 0.5, slowAfter: '1s' } } } } })
+})

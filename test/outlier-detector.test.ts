@@ -28,7 +28,11 @@ interface Setup {
   pass(milliseconds: number): void
 }
 
-function setUp(targets: number, options: Partial<OutlierOptions>, random = () => 0): Setup {
+function setUp(
+  targets: number,
+  options: Partial<OutlierOptions>,
+  { random = () => 0, mayLeaveNone = true }: { random?: () => number; mayLeaveNone?: boolean } = {}
+): Setup {
   const clock = new FakeClock()
   const servers = Array.from({ length: targets }, (_, index) => `h${index + 1}:1 max_fails=0`)
   const balancer = balancerOf({ strategy: 'round-robin', servers, clock, more: { panicThreshold: 0 } })
@@ -36,6 +40,7 @@ function setUp(targets: number, options: Partial<OutlierOptions>, random = () =>
   const whole = { ...OFF, ...options }
   const detector = new OutlierDetector(whole, {
     targets: () => balancer.targets,
+    mayLeaveNone,
     now: clock.now,
     random,
     onEject: ({ hostname }, reason, milliseconds) => events.push(`${hostname} out for ${milliseconds}: ${reason}`),
@@ -121,7 +126,7 @@ test('a random time up to the jitter is added', () => {
   const { events, attempt } = setUp(
     3,
     { consecutiveFailures: 1, ejection: { ...OFF.ejection, jitter: 1_000 } },
-    () => 0.25
+    { random: () => 0.25 }
   )
 
   attempt(1, 'failure')
@@ -133,7 +138,8 @@ for (const { targets, share, ejected } of [
   { targets: 1, share: 0.1, ejected: 1 },
   { targets: 10, share: 0.1, ejected: 1 },
   { targets: 20, share: 0.1, ejected: 2 },
-  { targets: 10, share: 0.35, ejected: 4 },
+  { targets: 11, share: 0.1, ejected: 1 },
+  { targets: 10, share: 0.35, ejected: 3 },
   { targets: 4, share: 1, ejected: 4 },
   { targets: 4, share: 0, ejected: 1 }
 ]) {
@@ -148,6 +154,49 @@ for (const { targets, share, ejected } of [
     assert.equal(balancer.targets.filter((target) => target.has('ejected')).length, ejected)
   })
 }
+
+test('where nothing stands in for all targets, the last that could be used is not ejected', () => {
+  const { balancer, events, target, attempt, pass } = setUp(
+    4,
+    { consecutiveFailures: 1, ejection: { ...OFF.ejection, share: 1 } },
+    { mayLeaveNone: false }
+  )
+  target(1).down = true
+  balancer.drain(target(2).url)
+
+  attempt(3, 'failure')
+  attempt(4, 'failure', 3)
+  assert.deepEqual(events, ['h3 out for 30000: consecutive failures'])
+  pass(30_000)
+  attempt(4, 'failure')
+
+  assert.deepEqual(events.slice(1), ['h3 back: its time is over', 'h4 out for 30000: consecutive failures'])
+})
+
+test('an only target is not ejected where nothing stands in for it', () => {
+  const { events, attempt } = setUp(1, { consecutiveFailures: 1 }, { mayLeaveNone: false })
+
+  attempt(1, 'failure', 3)
+
+  assert.deepEqual(events, [])
+})
+
+test('the longest ejection is not less than the first', () => {
+  const { events, attempt, pass } = setUp(3, {
+    consecutiveFailures: 1,
+    ejection: { ...OFF.ejection, base: 400_000 }
+  })
+
+  attempt(1, 'failure')
+  pass(400_000)
+  attempt(1, 'failure')
+
+  assert.deepEqual(events, [
+    'h1 out for 400000: consecutive failures',
+    'h1 back: its time is over',
+    'h1 out for 400000: consecutive failures'
+  ])
+})
 
 test('another target is ejected once one is back', () => {
   const { events, attempt, pass } = setUp(3, { consecutiveFailures: 1 })

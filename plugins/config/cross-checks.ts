@@ -1,3 +1,4 @@
+import { parseDuration } from '../units.ts'
 import { type Fault, type FaultPath, found, oneOf } from './faults.ts'
 import { defaultRouteId } from './route-schema.ts'
 import { isTargetUrl } from './upstream-schema.ts'
@@ -45,7 +46,7 @@ function checkUpstream(upstream: Tree, path: FaultPath): Fault[] {
     if (backup !== true || priority === undefined || priority === 0) continue
     faults.push(value([...path, 'targets', index, 'priority'], 'found priority beside backup, expected one of them'))
   }
-  faults.push(...checkSources(upstream, path), ...checkActive(upstream, path))
+  faults.push(...checkSources(upstream, path), ...checkActive(upstream, path), ...checkBreakers(upstream, path))
   for (const [given, needed] of [
     ['cert', 'key'],
     ['key', 'cert']
@@ -99,6 +100,16 @@ function checkActive(upstream: Tree, path: FaultPath): Fault[] {
     strays.push(value([...at, 'path'], found(undefined, 'a path that starts with /, such as /healthz')))
   }
   return strays
+}
+
+function checkBreakers({ circuitBreaker }: Tree, path: FaultPath): Fault[] {
+  return Object.entries(tree(circuitBreaker)).flatMap(([kind, breaker]) => {
+    const { slowAfter = 0, slowRate = 0 } = tree(breaker)
+    if (slowRate === 0 || parseDuration(slowAfter) !== 0) return []
+    return [
+      value([...path, 'circuitBreaker', kind, 'slowRate'], 'found slowRate without slowAfter, which says what is slow')
+    ]
+  })
 }
 
 /** An upstream may stand in for another, and a third for that one, but nowhere may that lead back. */

@@ -2,9 +2,12 @@ import { amount, count, duration, flag, mapping, positiveDuration, share } from 
 
 const ejection = mapping({
   base: duration().prefault('30s').describe('How long a target is ejected, times the number of its latest ejections.'),
-  max: duration().prefault('300s').describe('The longest ejection.'),
+  max: duration().prefault('300s').describe('The longest ejection; `base` where that is longer.'),
   jitter: duration().prefault(0).describe('A random time up to this is added to each ejection.'),
-  share: share().prefault(0.1).describe('Share of the targets that may be ejected at once; one may be in any case.')
+  share: share().prefault(0.1).describe('Share of the targets that may be ejected at once; one may be in any case.'),
+  endedByCheck: flag()
+    .prefault(false)
+    .describe('Whether any successful active check ends an ejection; else only those that had failed before.')
 })
 
 /** Outlier detection. */
@@ -29,13 +32,19 @@ export const passive = mapping({
 function breaker(whom: string) {
   return mapping({
     enabled: flag().prefault(false).describe(`Whether there is a circuit breaker for ${whom}.`),
-    failureRate: share().prefault(0.5).describe('Share of failures within `window` that opens it; 0 = none does.'),
-    consecutiveFailures: count().prefault(0).describe('So many failures in a row open it; 0 = none do.'),
-    slowAfter: duration()
+    failureRate: share()
+      .prefault(0.5)
+      .describe('Share of failures of any kind within `window` that opens it; 0 = none does.'),
+    networkErrorRate: share()
       .prefault(0)
-      .describe('A response that takes longer than this to begin counts as a failure; 0 = none does.'),
-    window: positiveDuration().prefault('10s').describe('The time over which the rate is taken.'),
-    minRequests: count().prefault(20).describe('Requests within `window` without which the rate says nothing.'),
+      .describe('Share of attempts without a usable response within `window` that opens it; 0 = none does.'),
+    slowRate: share()
+      .prefault(0)
+      .describe('Share of slow responses within `window` that opens it; 0 = each of them is a failure instead.'),
+    consecutiveFailures: count().prefault(0).describe('So many failures in a row open it; 0 = none do.'),
+    slowAfter: duration().prefault(0).describe('A response is slow that takes longer than this to begin; 0 = none is.'),
+    window: positiveDuration().prefault('10s').describe('The time over which rates are taken.'),
+    minRequests: count().prefault(20).describe('Requests within `window` without which rates say nothing.'),
     openFor: duration().prefault('10s').describe('How long it lets nothing through.'),
     recovery: positiveDuration()
       .prefault('10s')

@@ -15,6 +15,8 @@ export interface ActiveChecksSetup {
   random(): number
   /** Told of each change of state. */
   onChange(change: HealthChange, target: Target): void
+  /** Told of each check that finds a healthy target well, after `onChange`. */
+  readonly onSuccess?: ((target: Target) => void) | undefined
 }
 
 /** A target that is checked. */
@@ -126,7 +128,9 @@ export class ActiveChecks {
       this.#running--
       if (subject.round === round) {
         subject.stop = () => {}
-        this.#judge(subject, isLate ? `no answer within ${rules.timeout} ms` : failure)
+        const reason = isLate ? `no answer within ${rules.timeout} ms` : failure
+        this.#judge(subject, reason)
+        if (reason === undefined && subject.verdict.state === 'healthy') this.#setup.onSuccess?.(subject.target)
         // Whoever is told of the result may have taken the target out, or have put it back.
         if (subject.round === round) this.#wait(subject, now() - began)
       }

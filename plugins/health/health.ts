@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Balancer, BalancerObserver, Target, TargetChange } from '../balancer/index.ts'
+import type { BreakerState } from './circuit-breaker.ts'
 import type { Timetable } from './timetable.ts'
 
 /**
@@ -43,6 +44,8 @@ export interface TargetHealth {
 export interface UpstreamHealth {
   /** In one of its priorities, or among its backups, unhealthy and ejected targets are picked as well. */
   readonly panic: boolean
+  /** The state of its own circuit breaker; `closed` where it has none. */
+  readonly circuit: BreakerState
   readonly targets: readonly TargetHealth[]
   /** How often each event has happened, where it has. */
   readonly events: Readonly<Partial<Record<HealthEvent, number>>>
@@ -79,6 +82,7 @@ export interface Watch {
 export class Health extends EventEmitter<HealthEvents> {
   readonly #log: FastifyBaseLogger
   readonly #balancers = new Map<string, Balancer>()
+  readonly #circuits = new Map<string, { readonly state: BreakerState }>()
   readonly #counts = new Map<string, Partial<Record<HealthEvent, number>>>()
 
   constructor(log: FastifyBaseLogger) {
@@ -93,6 +97,7 @@ export class Health extends EventEmitter<HealthEvents> {
         name,
         {
           panic: levels.some(({ panic }) => panic),
+          circuit: this.#circuits.get(name)?.state ?? 'closed',
           targets: targets.map(stateOf),
           events: { ...this.#counts.get(name) }
         }
@@ -104,6 +109,11 @@ export class Health extends EventEmitter<HealthEvents> {
   watch(balancer: Balancer): void {
     this.#balancers.set(balancer.name, balancer)
     balancer.observe(this.#observe(balancer.name))
+  }
+
+  /** Has the circuit breaker of an upstream belong to the snapshot. */
+  watchCircuit(upstream: string, breaker: { readonly state: BreakerState }): void {
+    this.#circuits.set(upstream, breaker)
   }
 
   /** To be called once for each change, after it. */

@@ -1,13 +1,12 @@
 import { performance } from 'node:perf_hooks'
 import type { FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
-import type { Target } from '../balancer/index.ts'
 import { type GatewayConfig, type GatewayOptions, parseOptions } from '../config/index.ts'
-import { ActiveChecks } from './active-checks.ts'
-import { Health, type HealthChange, type Watch } from './health.ts'
-import { createProbe } from './probes/index.ts'
+import type { ActiveChecks } from './active-checks.ts'
+import { Health, type Watch } from './health.ts'
 import { type Schedule, Timetable } from './timetable.ts'
 import { watchTargetBreakers, watchUpstreamBreaker } from './watch-breakers.ts'
+import { watchChecks } from './watch-checks.ts'
 import { watchOutliers } from './watch-outliers.ts'
 
 export type { Health, HealthChange, HealthEvent, HealthEvents, TargetHealth, UpstreamHealth } from './health.ts'
@@ -46,20 +45,15 @@ const health: FastifyPluginAsync<HealthOptions> = async (fastify, options) => {
   const checks: ActiveChecks[] = []
   for (const [name, upstream] of Object.entries(upstreams)) {
     const balancer = fastify.balancers.get(name)
-    const { active, passive } = upstream.health
-    const { circuitBreaker } = upstream
+    const { circuitBreaker, failover, panicThreshold } = upstream
+    const { passive } = upstream.health
     health.watch(balancer)
-    const outliers = passive.enabled ? watchOutliers(balancer, passive, watch) : undefined
+    const mayLeaveNone = panicThreshold > 0 || failover !== undefined
+    const outliers = passive.enabled ? watchOutliers(balancer, passive, watch, mayLeaveNone) : undefined
     if (circuitBreaker.target.enabled) watchTargetBreakers(balancer, circuitBreaker.target, watch)
     if (circuitBreaker.upstream.enabled) watchUpstreamBreaker(balancer, circuitBreaker.upstream, watch)
-    if (active?.enabled !== true) continue
-    const onChange = (change: HealthChange, target: Target) => {
-      health.report(change)
-      // What was seen to be gone, and to be back, has nothing to do with what its requests were like before.
-      if (change.what === 'healthy') outliers?.readmit(target, 'active checks find it healthy again')
-    }
-    const probe = createProbe(active, upstream)
-    checks.push(new ActiveChecks({ balancer, rules: active, probe, timetable, now, random, onChange }))
+    const check = watchChecks(balancer, upstream, watch, outliers)
+    if (check !== undefined) checks.push(check)
   }
   fastify.addHook('onReady', async () => {
     for (const check of checks) check.start()
@@ -70,9 +64,16 @@ const health: FastifyPluginAsync<HealthOptions> = async (fastify, options) => {
   })
 }
 
+/** Late by as much as it takes to read what has arrived: after a busy time, an answer that is here is not overdue. */
 function wait(callback: () => void, milliseconds: number): () => void {
-  const timer = setTimeout(callback, milliseconds).unref()
-  return () => clearTimeout(timer)
+  let immediate: NodeJS.Immediate | undefined
+  const timer = setTimeout(() => {
+    immediate = setImmediate(callback)
+  }, milliseconds).unref()
+  return () => {
+    clearTimeout(timer)
+    clearImmediate(immediate)
+  }
 }
 
 export default fp(health, { name: 'gateway-health', fastify: '5.x', dependencies: ['gateway-balancer'] })

@@ -17,6 +17,7 @@ export interface OutlierOptions {
   readonly ejection: {
     /** How long a target is ejected for the first time; twice as long the second time, and so on. */
     readonly base: number
+    /** The longest ejection; `base` where that is longer. */
     readonly max: number
     /** A random time up to this is added. */
     readonly jitter: number
@@ -30,6 +31,8 @@ export type OutlierReason = 'consecutive failures' | 'failure rate' | 'success r
 export interface OutlierDeps {
   /** All targets of the upstream. */
   targets(): readonly Target[]
+  /** Whether requests go somewhere also when no target is left: by a panic, or to another upstream. */
+  readonly mayLeaveNone: boolean
   /** A monotonic clock, in milliseconds. */
   now(): number
   random(): number
@@ -133,16 +136,23 @@ export class OutlierDetector implements BalancerObserver {
   }
 
   #eject(target: Target, suspect: Suspect, reason: OutlierReason): void {
-    const { base, max, jitter, share } = this.#options.ejection
-    // As in Envoy: one may be ejected in any case, another as long as the share is not reached.
-    if (this.#ejected > 0 && this.#ejected / this.#deps.targets().length >= share) return
+    if (!this.#mayEject(target)) return
+    const { base, max, jitter } = this.#options.ejection
     suspect.ejections++
     suspect.blemished = true
-    const milliseconds = Math.min(base * suspect.ejections, max) + this.#deps.random() * jitter
+    const milliseconds = Math.min(base * suspect.ejections, Math.max(base, max)) + this.#deps.random() * jitter
     suspect.ejectedUntil = this.#deps.now() + milliseconds
     this.#ejected++
     target.set('ejected', true)
     this.#deps.onEject(target, reason, milliseconds)
+  }
+
+  /** One may be ejected in any case, another only if the share holds with it; but not the last that could be used. */
+  #mayEject(target: Target): boolean {
+    const { mayLeaveNone, targets } = this.#deps
+    const all = targets()
+    if (this.#ejected > 0 && (this.#ejected + 1) / all.length > this.#options.ejection.share) return false
+    return mayLeaveNone || all.some((other) => other !== target && isUsable(other))
   }
 
   #readmit(target: Target, suspect: Suspect, reason: string): void {
@@ -163,4 +173,8 @@ export class OutlierDetector implements BalancerObserver {
     }
     return suspect
   }
+}
+
+function isUsable({ isObstructed, draining, weight }: Target): boolean {
+  return !isObstructed && !draining && weight > 0
 }

@@ -4,7 +4,7 @@ import type { HealthEvent, Watch } from './health.ts'
 import { RollingCounts } from './rolling-counts.ts'
 
 export interface WatchedBreakerOptions extends BreakerOptions {
-  /** Milliseconds after which a response that has not begun counts as a failure; 0 = none does. */
+  /** Milliseconds after which a response that has not begun is slow; 0 = none is. */
   readonly slowAfter: number
 }
 
@@ -21,12 +21,13 @@ export function watchUpstreamBreaker(balancer: Balancer, options: WatchedBreaker
   const breaker = new CircuitBreaker(options, {
     now,
     random,
-    onChange: (state) => {
-      const reason = reasonFor(state, options)
+    onChange: (state, cause) => {
+      const reason = reasonFor(state, cause, options)
       health.report({ upstream, target: undefined, what: EVENTS[state], reason })
     }
   })
   balancer.gate = breaker
+  health.watchCircuit(upstream, breaker)
   balancer.observe(observerOf(options, () => breaker))
   timetable.every(RollingCounts.stepOf(options.window), () => breaker.tick())
 }
@@ -36,17 +37,26 @@ export function watchTargetBreakers(balancer: Balancer, options: WatchedBreakerO
   const { health, timetable, now, random } = watch
   const upstream = balancer.name
   const breakers = new Map<Target, CircuitBreaker>()
+  /** Nobody asks for a target that is out of use, so that only time can bring it back. */
+  const wake = (target: Target, breaker: CircuitBreaker): void => {
+    timetable.after(breaker.retryAfter, () => {
+      if (breakers.get(target) !== breaker) return
+      breaker.moveOn()
+      if (breaker.retryAfter > 0) wake(target, breaker)
+    })
+  }
   const breakerOf = (target: Target): CircuitBreaker => {
-    let breaker = breakers.get(target)
-    if (breaker !== undefined) return breaker
-    const onChange = (state: BreakerState) => {
+    const known = breakers.get(target)
+    if (known !== undefined) return known
+    const onChange = (state: BreakerState, cause: string) => {
+      if (state === 'open') wake(target, created)
       target.set('open', state === 'open')
       if (state === 'recovering') balancer.ramp(target, options.recovery)
-      health.report({ upstream, target: target.url, what: EVENTS[state], reason: reasonFor(state, options) })
+      health.report({ upstream, target: target.url, what: EVENTS[state], reason: reasonFor(state, cause, options) })
     }
-    breaker = new CircuitBreaker(options, { now, random, onChange })
-    breakers.set(target, breaker)
-    return breaker
+    const created = new CircuitBreaker(options, { now, random, onChange })
+    breakers.set(target, created)
+    return created
   }
   balancer.observe({ ...observerOf(options, breakerOf), onRemove: (target) => void breakers.delete(target) })
   timetable.every(RollingCounts.stepOf(options.window), () => {
@@ -63,12 +73,12 @@ function observerOf(
     onOutcome(target: Target, outcome: Outcome, milliseconds: number | undefined) {
       if (outcome === 'neutral') return
       const isSlow = slowAfter > 0 && milliseconds !== undefined && milliseconds > slowAfter
-      breakerOf(target).record(outcome !== 'success' || isSlow)
+      breakerOf(target).record(outcome, isSlow)
     }
   }
 }
 
-function reasonFor(state: BreakerState, { openFor, recovery }: BreakerOptions): string {
-  if (state === 'open') return `too many failures; for ${openFor} ms`
+function reasonFor(state: BreakerState, cause: string, { openFor, recovery }: BreakerOptions): string {
+  if (state === 'open') return `too many ${cause}; for ${openFor} ms`
   return state === 'recovering' ? `${openFor} ms are over` : `few failures within ${recovery} ms`
 }

@@ -3,12 +3,21 @@ import type { Watch } from './health.ts'
 import { OutlierDetector, type OutlierOptions } from './outlier-detector.ts'
 import { RollingCounts } from './rolling-counts.ts'
 
-/** Ejects outliers among the targets of an upstream. */
-export function watchOutliers(balancer: Balancer, options: OutlierOptions, watch: Watch): OutlierDetector {
+/**
+ * Ejects outliers among the targets of an upstream.
+ * @param mayLeaveNone see `OutlierDeps`
+ */
+export function watchOutliers(
+  balancer: Balancer,
+  options: OutlierOptions,
+  watch: Watch,
+  mayLeaveNone: boolean
+): OutlierDetector {
   const { health, timetable, now, random } = watch
   const upstream = balancer.name
   const detector = new OutlierDetector(options, {
     targets: () => balancer.targets,
+    mayLeaveNone,
     now,
     random,
     onEject: ({ url }, why, milliseconds) => {
