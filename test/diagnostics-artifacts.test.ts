@@ -2,11 +2,11 @@ import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { extname, join } from 'node:path'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { Artifacts } from '../plugins/diagnostics/artifacts.ts'
 import { rawDirectory, scrubLeftOvers } from '../plugins/diagnostics/left-overs.ts'
 import { Scrubber } from '../plugins/diagnostics/secrets.ts'
-import type { Artifact } from '../plugins/diagnostics/types.ts'
+import type { Artifact, Reason } from '../plugins/diagnostics/types.ts'
 import { temporaryFolder } from './diagnostics-helper.ts'
 
 /** The id of a process that is gone. */
@@ -54,6 +54,32 @@ test('the oldest go until the bytes are few enough, the newest stays', (t) => {
   assert.deepEqual(left(300), names)
   assert.deepEqual(left(299), names.slice(1))
   assert.deepEqual(left(50), names.slice(2))
+})
+
+/** Prunes what was written for these reasons, one after the other, and gives the reasons of what is left. */
+function pruned(t: TestContext, reasons: readonly Reason[], bytes: number[], limits: [files: number, bytes: number]) {
+  const artifacts = new Artifacts(temporaryFolder(t))
+  let minutes = 10
+  t.mock.method(Date.prototype, 'toISOString', () => `2026-11-25T10:${minutes++}:00.000Z`)
+  for (const [index, reason] of reasons.entries()) artifacts.write('report', reason, 'x'.repeat(bytes[index] ?? 1))
+  artifacts.prune(...limits)
+  return artifacts.list().map(({ reason, taken }) => `${reason} ${taken.slice(14, 16)}`)
+}
+
+test('crashes in a loop push out crashes, and nothing else', (t) => {
+  const reasons: Reason[] = ['blocked', 'manual', 'crash', 'crash', 'crash', 'crash']
+
+  assert.deepEqual(pruned(t, reasons, [], [4, 100]), ['blocked 10', 'manual 11', 'crash 14', 'crash 15'])
+})
+
+test('too many bytes are taken from the reason that has the most of them', (t) => {
+  const reasons: Reason[] = ['crash', 'crash', 'manual', 'crash', 'manual']
+
+  assert.deepEqual(pruned(t, reasons, [1, 1, 60, 1, 60], [9, 100]), ['crash 10', 'crash 11', 'crash 13', 'manual 14'])
+})
+
+test('the newest stays, even if it is the largest of all', (t) => {
+  assert.deepEqual(pruned(t, ['crash', 'signal', 'manual'], [1, 1, 200], [9, 100]), ['manual 12'])
 })
 
 test('a link in place of the folder of raw reports is refused, and nothing behind it is touched', (t) => {

@@ -92,6 +92,16 @@ test('an object that is thrown and is no error has its variables kept as well', 
   assert.equal(stack.frames[0].function, 'rejectObject')
 })
 
+test('an error whose own properties throw still ends the process as any other', async (t) => {
+  const program = await startProgram(t, { crashLocals: true })
+  await fetch(`${program.url}/throw-trap`)
+
+  const { code } = await program.ended()
+
+  assert.equal(code, 1)
+  assert.match(program.output(), /no order 46/)
+})
+
 test('variables of another error than that of the crash are not kept', async (t) => {
   const program = await startProgram(t, { crashLocals: true })
   await fetch(`${program.url}/not-thrown`)

@@ -6,6 +6,7 @@ import { test } from 'node:test'
 import { Artifacts } from '../plugins/diagnostics/artifacts.ts'
 import type { Jobs } from '../plugins/diagnostics/jobs.ts'
 import { createListener } from '../plugins/diagnostics/listener.ts'
+import { type Refusal, Refusals } from '../plugins/diagnostics/refusals.ts'
 import { TOKEN, temporaryFolder } from './diagnostics-helper.ts'
 
 type Taker = Pick<Jobs, 'take' | 'wait'>
@@ -93,6 +94,31 @@ for (const { expected, ...asked } of cases) {
     assert.deepEqual(refused, expected === 200 ? [] : [expected])
   })
 }
+
+test('of refused requests, one in a second is told, and how many were not', () => {
+  let now = 0
+  const told: Refusal[] = []
+  const refusals = new Refusals(
+    (refusal) => told.push(refusal),
+    () => now
+  )
+  const refuse = (path: string) => refusals.add({ status: 401, code: 'CODE', path })
+
+  for (const path of ['/a', '/b', '/c']) refuse(path)
+  now = 1_000
+  refuse('/d')
+  now = 2_000
+  refuse('/e')
+
+  assert.deepEqual(
+    told.map(({ path, untold }) => [path, untold]),
+    [
+      ['/a', 0],
+      ['/d', 2],
+      ['/e', 0]
+    ]
+  )
+})
 
 test('connections and the time for a request have limits, since both are those of the gateway', (t) => {
   const artifacts = new Artifacts(temporaryFolder(t))

@@ -99,16 +99,15 @@ test('a process that does nothing is idle, and serves on', async (t) => {
   assert.equal((await fetch(`${program.url}/caught`)).status, 418)
 })
 
-test('an event loop that is blocked for too long leaves a stack by itself, once', async (t) => {
+test('an event loop that is blocked for too long leaves a stack by itself', async (t) => {
   const program = await startProgram(t, { blockedAfter: 100 })
   const busy = block(program)
 
-  const find = () => filesOf(program).find((name) => name.startsWith('blocked-stack-'))
-  await eventually(() => find() !== undefined, 'no stack was taken')
-  const name = find() ?? ''
+  // On a busy machine, whatever comes before may block it for as long, and has a stack then, too.
+  const isBusy = (name: string) => /"function": "waitFor"/.test(readArtifact(program, { name }))
+  const taken = () => filesOf(program).filter((name) => name.startsWith('blocked-stack-'))
+  await eventually(() => taken().some(isBusy), 'no stack was taken')
   await busy.end()
-
-  assert.match(readArtifact(program, { name }), /"function": "waitFor"/)
 })
 
 test('the watchdog: one stack for each time the loop is blocked, none when all stood still or before it began', () => {

@@ -82,6 +82,16 @@ app.get('/reject-object', () => {
   return 'rejected'
 })
 
+app.get('/throw-trap', () => {
+  setImmediate(() => {
+    const get = () => {
+      throw new Error('this one has no message')
+    }
+    throw Object.defineProperty(new Error('no order 46'), 'message', { get })
+  })
+  return 'thrown'
+})
+
 app.get('/not-thrown', () => {
   // V8 takes the first for uncaught. The second is not thrown, so that there are no variables of it.
   process.once('unhandledRejection', () => {})

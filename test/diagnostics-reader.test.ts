@@ -183,12 +183,22 @@ for (const { name, args } of [
 }
 
 test('a file that is something else is told, in one line', async (t) => {
-  const files = [write(t, 'no JSON'), write(t, '{}'), write(t, '[]'), join(temporaryFolder(t), 'missing')]
+  const none = /^fastify-gateway: \S+ is neither a report, a stack, a CPU profile nor a heap snapshot\n$/
+  const cases = [
+    { file: write(t, 'no JSON'), expected: none },
+    { file: write(t, ''), expected: none },
+    { file: write(t, '{}'), expected: none },
+    { file: write(t, '[]'), expected: none },
+    { file: write(t, '\x7fELF and so on'), expected: /^fastify-gateway: \S+ is a core or a program: for gdb.*\n$/ },
+    { file: write(t, gzipSync(SNAPSHOT).subarray(0, 40)), expected: /^fastify-gateway: \S+ cannot be read: .+\n$/ },
+    { file: temporaryFolder(t), expected: /^fastify-gateway: EISDIR.+\n$/ },
+    { file: join(temporaryFolder(t), 'missing'), expected: /^fastify-gateway: ENOENT.+\n$/ }
+  ]
 
-  for (const file of files) {
+  for (const { file, expected } of cases) {
     const { code, stderr } = await run(['diagnose', file])
     assert.equal(code, 1)
-    assert.match(stderr, /^fastify-gateway: .+\n$/)
+    assert.match(stderr, expected)
   }
 })
 

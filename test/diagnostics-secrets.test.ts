@@ -179,7 +179,7 @@ for (const { text, expected } of texts) {
 
 test('the time to scrub a text grows no faster than the text, whatever a client made of it', () => {
   const scrubber = new Scrubber({})
-  const size = 1_000_000
+  const size = 250_000
   const parts = ['a', 'token', 'token ', 'eyJ-', 'bearer ', 'x://', '://', 'basic x', 'cookie"', 'a@', '"token": ']
 
   for (const part of parts) scrubber.text(`${part.repeat(size / part.length)} key eyJ`)

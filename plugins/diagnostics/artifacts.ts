@@ -81,16 +81,20 @@ export class Artifacts {
     rmSync(join(this.directory, name), { force: true })
   }
 
-  /** Removes the oldest until limits are kept. The newest stays. */
+  /**
+   * Removes artifacts until limits are kept: of the reason that has the most of what there is too much of, the oldest. So
+   * what comes again and again, as crashes in a loop do, takes the place of its like and of nothing else (systemd-coredump
+   * does so by user). The newest stays.
+   */
   prune(maxFiles: number, maxBytes: number): void {
-    const artifacts = this.list()
-    let bytes = artifacts.reduce((sum, artifact) => sum + artifact.bytes, 0)
-    let count = artifacts.length
-    for (const artifact of artifacts.slice(0, -1)) {
-      if (count <= maxFiles && bytes <= maxBytes) return
-      this.remove(artifact.name)
-      bytes -= artifact.bytes
-      count--
+    let left = this.list()
+    while (left.length > 1) {
+      const bytes = left.reduce((sum, artifact) => sum + artifact.bytes, 0)
+      if (left.length <= maxFiles && bytes <= maxBytes) return
+      const next = oldestOfLargest(left, left.length > maxFiles ? () => 1 : (artifact) => artifact.bytes)
+      if (next === undefined) return
+      this.remove(next.name)
+      left = left.filter((artifact) => artifact !== next)
     }
   }
 
@@ -116,6 +120,15 @@ export function makePrivate(directory: string): void {
     const reason = cause instanceof Error ? cause.message : String(cause)
     throw Object.assign(new DiagnosticsUnavailableError(reason), { cause })
   }
+}
+
+/** Of the reason that weighs the most, the oldest; never the newest of all, which is the last. */
+function oldestOfLargest(artifacts: readonly Artifact[], weigh: (artifact: Artifact) => number): Artifact | undefined {
+  const weights = new Map<Reason, number>()
+  for (const artifact of artifacts) weights.set(artifact.reason, (weights.get(artifact.reason) ?? 0) + weigh(artifact))
+  const weightOf = ({ reason }: Artifact) => weights.get(reason) ?? 0
+  const [first, ...others] = artifacts.slice(0, -1)
+  return others.reduce((found, next) => (found && weightOf(next) > weightOf(found) ? next : found), first)
 }
 
 export function isKind(text: unknown): text is ArtifactKind {

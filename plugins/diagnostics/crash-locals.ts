@@ -93,6 +93,11 @@ export class CrashLocals {
 
 /** What the debugger says of that error, too. Empty where it says something else: of other objects, and rejections of such. */
 export function describeThrown(error: unknown): string {
-  if (!(error instanceof Error)) return typeof error === 'object' ? '' : String(error).slice(0, MAX_MESSAGE)
-  return Reflect.get(error, 'code') === 'ERR_UNHANDLED_REJECTION' ? '' : error.message.slice(0, MAX_MESSAGE)
+  try {
+    if (!(error instanceof Error)) return typeof error === 'object' ? '' : String(error).slice(0, MAX_MESSAGE)
+    return Reflect.get(error, 'code') === 'ERR_UNHANDLED_REJECTION' ? '' : String(error.message).slice(0, MAX_MESSAGE)
+  } catch {
+    // Getters of the error itself: what they throw would take its place, and the exit code.
+    return ''
+  }
 }

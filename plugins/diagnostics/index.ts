@@ -152,7 +152,7 @@ class DiagnosticsWorker {
 
   #onMessage(message: FromWorker, log: FastifyBaseLogger): void {
     if (message.type === 'taken') log.warn({ artifact: message.artifact }, 'an artifact was taken')
-    if (message.type === 'refused') log.warn({ refused: message }, 'diagnostics refused a request')
+    if (message.type === 'refused') log.warn({ refused: message.refusal }, 'diagnostics refused a request')
     if (message.type !== 'done' && message.type !== 'rejected') return
     const waiting = this.#waiting.get(message.id)
     this.#waiting.delete(message.id)

@@ -78,7 +78,6 @@ export class Jobs {
     const from = performance.now()
     try {
       const { content, pausedMs, stack } = await this.#capture(kind, { seconds, timeoutMs })
-      // What was captured may be larger than what was free.
       const artifact = this.#artifacts.write(kind, reason, content)
       this.#artifacts.prune(this.#config.maxFiles, this.#config.maxBytes)
       this.#onTaken(artifact)

@@ -10,6 +10,7 @@ import {
 } from '../errors.ts'
 import { type Artifacts, isKind } from './artifacts.ts'
 import type { Jobs } from './jobs.ts'
+import type { Refusal } from './refusals.ts'
 import type { TakeOptions } from './types.ts'
 
 /** Connections take descriptors of the gateway itself, and whoever is on this machine can open them. */
@@ -22,7 +23,7 @@ interface Parts {
   readonly token: string
   readonly jobs: Pick<Jobs, 'take' | 'wait'>
   readonly artifacts: Artifacts
-  readonly onRefused: (refusal: { status: number; code: string; path: string }) => void
+  readonly onRefused: (refusal: Omit<Refusal, 'untold'>) => void
 }
 
 /**

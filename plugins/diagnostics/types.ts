@@ -1,4 +1,5 @@
 import type { DiagnosticsConfig } from '../config/index.ts'
+import type { Refusal } from './refusals.ts'
 
 /** What can be taken of a process. */
 export type ArtifactKind = 'report' | 'stack' | 'cpu-profile' | 'heap-snapshot'
@@ -93,7 +94,7 @@ export type FromWorker =
   | { readonly type: 'listening'; readonly address: string }
   | { readonly type: 'failed'; readonly reason: string }
   | { readonly type: 'taken'; readonly artifact: Artifact }
-  | { readonly type: 'refused'; readonly status: number; readonly code: string; readonly path: string }
+  | { readonly type: 'refused'; readonly refusal: Refusal }
   | { readonly type: 'done'; readonly id: number; readonly taken: Taken }
   | {
       readonly type: 'rejected'

@@ -7,6 +7,7 @@ import { CrashLocals, CrashSignal } from './crash-locals.ts'
 import { Jobs } from './jobs.ts'
 import { scrubLeftOvers } from './left-overs.ts'
 import { createListener, describe } from './listener.ts'
+import { Refusals } from './refusals.ts'
 import { Scrubber } from './secrets.ts'
 import type { Artifact, FromWorker, ToWorker, WorkerData } from './types.ts'
 import { Watchdog } from './watchdog.ts'
@@ -28,12 +29,8 @@ async function start(): Promise<void> {
   artifacts.prune(config.maxFiles, config.maxBytes)
   const onTaken = (artifact: Artifact) => tell({ type: 'taken', artifact })
   const jobs = new Jobs(config, artifacts, scrubber, onTaken)
-  const server = createListener({
-    token,
-    jobs,
-    artifacts,
-    onRefused: (refusal) => tell({ type: 'refused', ...refusal })
-  })
+  const refusals = new Refusals((refusal) => tell({ type: 'refused', refusal }))
+  const server = createListener({ token, jobs, artifacts, onRefused: (refusal) => refusals.add(refusal) })
   const locals = crash && new CrashLocals({ artifacts, scrubber, onTaken, isBusy: () => jobs.busy })
   parentPort?.on('message', (message: ToWorker) => {
     if (message.type === 'take') return serve(jobs, message)
