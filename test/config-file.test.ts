@@ -79,7 +79,7 @@ const faults: [name: string, text: string, expected: string[]][] = [
     'an unknown key, at the key',
     'server: { bodyLimit: 1mb, timeout: 5s }\n',
     [
-      "gateway.yaml:1:27 server.timeout: unknown key 'timeout', expected one of: workers, headersTimeout, requestTimeout, keepAliveTimeout, maxHeaderSize, bodyLimit, http2, tls"
+      "gateway.yaml:1:27 server.timeout: unknown key 'timeout', expected one of: workers, headersTimeout, requestTimeout, keepAliveTimeout, maxConnectionAge, maxHeaderSize, bodyLimit, http2, tls"
     ]
   ],
   [
@@ -111,7 +111,7 @@ const faults: [name: string, text: string, expected: string[]][] = [
     [
       "gateway.yaml:2:15 routes[0].upstream: found 'b', expected one of: a",
       "gateway.yaml:4:18 upstreams.a.targets[0]: found 'x', expected http://host:port, https://host:port, unix:/path, function:NAME or app:NAME, without user, query or fragment",
-      "gateway.yaml:5:11 server.x: unknown key 'x', expected one of: workers, headersTimeout, requestTimeout, keepAliveTimeout, maxHeaderSize, bodyLimit, http2, tls"
+      "gateway.yaml:5:11 server.x: unknown key 'x', expected one of: workers, headersTimeout, requestTimeout, keepAliveTimeout, maxConnectionAge, maxHeaderSize, bodyLimit, http2, tls"
     ]
   ],
   [

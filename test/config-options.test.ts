@@ -48,6 +48,7 @@ test('without options there are no upstreams and no routes', () => {
       headersTimeout: 15_000,
       requestTimeout: 0,
       keepAliveTimeout: 72_000,
+      maxConnectionAge: 0,
       maxHeaderSize: 16_384,
       bodyLimit: 0,
       http2: true

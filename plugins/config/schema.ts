@@ -23,6 +23,9 @@ const server = mapping({
   headersTimeout: duration().prefault('15s').describe('For a client to send the head of a request; 0 = no limit.'),
   requestTimeout: duration().prefault(0).describe('For a client to send a whole request; 0 = no limit.'),
   keepAliveTimeout: duration().prefault('72s').describe('How long an idle client connection is kept.'),
+  maxConnectionAge: duration()
+    .prefault(0)
+    .describe('After which a client connection is given up once what is under way is answered; 0 = any age.'),
   maxHeaderSize: size().prefault('16kb').describe('Largest head of a request.'),
   bodyLimit: size().prefault(0).describe('Largest request body; 0 = no limit.'),
   http2: flag()

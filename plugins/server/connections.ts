@@ -4,6 +4,7 @@ import type { Socket } from 'node:net'
 import { performance } from 'node:perf_hooks'
 import type { TLSSocket } from 'node:tls'
 import type { ServerConfig } from '../config/index.ts'
+import { ConnectionAge } from './connection-age.ts'
 import { FirstBytes } from './first-bytes.ts'
 import { createHttp2Server } from './http2-server.ts'
 import { Http2Sessions } from './http2-sessions.ts'
@@ -16,18 +17,22 @@ export class Connections {
   private readonly sessions: Http2Sessions
   private readonly firstBytes: FirstBytes
   private readonly sockets = new Set<Socket>()
+  private readonly age: ConnectionAge | undefined
 
   constructor(server: Server, config: ServerConfig) {
-    const { headersTimeout, requestTimeout, keepAliveTimeout, http2, tls } = config
+    const { headersTimeout, requestTimeout, keepAliveTimeout, maxConnectionAge, http2, tls } = config
     this.server = server
     this.config = config
     this.http2 = http2 ? createHttp2Server(server, config) : undefined
     const timeouts = { firstRequest: headersTimeout, request: requestTimeout, idle: keepAliveTimeout }
-    this.sessions = new Http2Sessions(timeouts, now)
+    const age = maxConnectionAge === 0 ? undefined : new ConnectionAge(maxConnectionAge)
+    this.age = age
+    this.sessions = new Http2Sessions({ ...timeouts, age: maxConnectionAge }, now)
     const event = tls === undefined ? 'connection' : 'secureConnection'
     const [listener = () => {}] = server.listeners(event)
     server.removeAllListeners(event)
     const takeHttp1 = (socket: Socket) => {
+      age?.watch(socket, now())
       Reflect.apply(listener, server, [socket])
       socket.resume()
     }
@@ -48,8 +53,14 @@ export class Connections {
     })
   }
 
+  /** To be called once all others listen to the server's requests. */
+  attach(): void {
+    this.age?.attach(this.server)
+  }
+
   /** Ends what takes too long. To be called every now and then. */
   sweep(): void {
+    this.age?.sweep(now())
     this.firstBytes.sweep(now(), this.config.headersTimeout)
     this.sessions.sweep()
   }

@@ -1,5 +1,6 @@
-import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Server } from 'node:http'
 import { Server as NetServer } from 'node:net'
+import { prependRequestListener } from './connection-age.ts'
 import type { Connections } from './connections.ts'
 
 const known = new WeakMap<Server, Connections>()
@@ -17,7 +18,7 @@ export function remember(server: Server, connections: Connections): void {
  * @param limit in milliseconds
  */
 export function drain(server: Server, limit: number): Promise<void> {
-  server.prependListener('request', (request: IncomingMessage, response: ServerResponse) => {
+  prependRequestListener(server, (request, response) => {
     if (request.httpVersionMajor < 2) response.shouldKeepAlive = false
   })
   known.get(server)?.drain()

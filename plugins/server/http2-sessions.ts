@@ -1,9 +1,12 @@
 import { constants, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
+import { drawAge } from './connection-age.ts'
 import { ResetBudget } from './reset-budget.ts'
 
 /** Milliseconds that a client has to close its end of a connection that is over. */
 const LINGER = 500
+/** The highest identifier of a stream: none is refused that the client has begun already. */
+const ALL_STREAMS = 2 ** 31 - 1
 
 /** In milliseconds; 0 = no limit. */
 export interface SessionTimeouts {
@@ -13,6 +16,8 @@ export interface SessionTimeouts {
   readonly request: number
   /** How long a connection is kept without a request. */
   readonly idle: number
+  /** How old a connection may become. */
+  readonly age: number
 }
 
 /** The HTTP/2 connections of a server: ends those that do nothing, or too much. */
@@ -27,7 +32,7 @@ export class Http2Sessions {
   }
 
   add(session: ServerHttp2Session, socket: Socket): void {
-    const client = new ClientSession(session, socket, this.now)
+    const client = new ClientSession(session, socket, this.now, this.timeouts.age)
     this.sessions.add(client)
     session.on('close', () => this.sessions.delete(client))
   }
@@ -65,15 +70,19 @@ class ClientSession {
   /** When the connection began to do nothing but what is waited for now. */
   private since: number
   private written = 0
+  /** When it is too old. */
+  private readonly until: number
+  private retired = false
   private closing = false
   /** When the last byte had left. */
   private flushedAt: number | undefined = undefined
 
-  constructor(session: ServerHttp2Session, socket: Socket, now: () => number) {
+  constructor(session: ServerHttp2Session, socket: Socket, now: () => number, age: number) {
     this.session = session
     this.socket = socket
     this.now = now
     this.since = now()
+    this.until = age === 0 ? Number.POSITIVE_INFINITY : this.since + drawAge(age)
     this.resets = new ResetBudget(this.since)
     const closed = (stream: ServerHttp2Stream) => this.onStreamClose(stream)
     const onClose = function onClose(this: ServerHttp2Stream): void {
@@ -103,6 +112,7 @@ class ClientSession {
   }
 
   check(now: number, timeouts: SessionTimeouts): void {
+    if (now >= this.until) this.retire()
     for (const [stream, startedAt] of this.streams) {
       // Node.js forgets those that are reset without an error while it still has something to send.
       if (stream.closed) stream.destroy()
@@ -116,6 +126,15 @@ class ClientSession {
       const limit = this.served ? timeouts.idle : timeouts.firstRequest
       if (limit > 0 && now - this.since > limit) this.close()
     }
+  }
+
+  /**
+   * Takes what is on its way already, and nothing more after the next look (RFC 9113, section 6.8).
+   */
+  private retire(): void {
+    if (this.retired) this.close()
+    else if (!this.closing) this.session.goaway(constants.NGHTTP2_NO_ERROR, ALL_STREAMS)
+    this.retired = true
   }
 
   /** A connection on which all is answered, and nothing of it taken, is one that nobody reads. */

@@ -54,6 +54,7 @@ function secureServer(config: ServerConfig, tls: TlsConfig, limits: ServerOption
 
 function sweepWhileListening(server: Server, connections: Connections, interval: number): void {
   let timer: NodeJS.Timeout | undefined
+  server.once('listening', () => connections.attach())
   server.on('listening', () => {
     timer = setInterval(() => connections.sweep(), interval).unref()
   })
