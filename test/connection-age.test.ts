@@ -42,7 +42,7 @@ test('an exchange under way when its connection of HTTP/1.1 becomes too old is t
   const text = await client.end()
 
   assert.doesNotMatch(first, /^connection: close/im)
-  assert.match(text.slice(first.length), /^HTTP\/1\.1 200 OK\r\n[^]*connection: close\r\n/i)
+  assert.match(text.slice(first.length), /^HTTP\/1\.1 200 OK\r\n.*connection: close\r\n/is)
   assert.equal(client.closed, 'end')
 })
 
@@ -64,7 +64,7 @@ for (const [what, request] of [
     client.write(request)
     const text = await client.end()
 
-    assert.match(text.slice(first.length), /HTTP\/1\.1 200 OK\r\n[^]*connection: close\r\n/i)
+    assert.match(text.slice(first.length), /HTTP\/1\.1 200 OK\r\n.*connection: close\r\n/is)
   })
 }
 
