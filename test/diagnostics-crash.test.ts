@@ -99,7 +99,7 @@ test('an error whose own properties throw still ends the process as any other', 
   const { code } = await program.ended()
 
   assert.equal(code, 1)
-  assert.match(program.output(), /no order 46/)
+  assert.doesNotMatch(program.output(), /this one has no message/)
 })
 
 test('variables of another error than that of the crash are not kept', async (t) => {
