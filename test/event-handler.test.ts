@@ -12,8 +12,10 @@ import { createApp } from './plugin-helper.ts'
 
 interface Sample {
   name: string
-  /** The page that shows the form. */
+  /** The page that describes the form; the event is made after it. */
   source: string
+  /** A published event whose fields were compared with those of this one. */
+  checkedAgainst: string
   event: Record<string, unknown>
   expected: { method: string; url: string; headers: string[]; body: string; ip: string }
 }
@@ -41,7 +43,7 @@ function answering(t: TestContext, answer: (reply: FastifyReply) => unknown) {
   return { app, seen }
 }
 
-for (const { name, source, event, expected } of samples) {
+for (const { name, source, checkedAgainst, event, expected } of samples) {
   test(`the application gets the request of ${name}, byte for byte`, async (t) => {
     const { app, seen } = answering(t, () => 'ok')
 
@@ -50,6 +52,7 @@ for (const { name, source, event, expected } of samples) {
     await createEventHandler(app)(JSON.stringify(event))
 
     assert.match(source, /^https:/)
+    assert.match(checkedAgainst, / at [0-9a-f]{7}, /)
     assert.deepEqual(seen, [expected, expected, expected])
   })
 }
@@ -129,7 +132,13 @@ for (const { name, type, coding, isBase64 } of bodies) {
 
 const addresses = [
   { name: 'that is a loopback one', sourceIp: '127.0.0.1' },
+  { name: 'that is another loopback one', sourceIp: '127.8.8.8' },
   { name: 'that is a loopback one of IPv6', sourceIp: '::1' },
+  { name: 'that is one of IPv6 in full', sourceIp: '0:0:0:0:0:0:0:1' },
+  { name: 'that is a mapped loopback one', sourceIp: '::ffff:127.0.0.1' },
+  { name: 'that is a mapped loopback one in hexadecimal', sourceIp: '::FFFF:7f00:1' },
+  { name: 'that is a name', sourceIp: 'localhost' },
+  { name: 'that is masked', sourceIp: '11.11.11.**' },
   { name: 'that is missing', sourceIp: undefined }
 ]
 for (const { name, sourceIp } of addresses) {
@@ -140,6 +149,24 @@ for (const { name, sourceIp } of addresses) {
     await createEventHandler(app)({ version: '2.0', rawPath: '/', headers: {}, requestContext })
 
     assert.equal(seen[0]?.ip, '0.0.0.0')
+  })
+}
+
+const forwarded = [
+  { value: '127.0.0.1, 192.0.2.1', ip: '192.0.2.1' },
+  { value: '192.0.2.1:4711', ip: '192.0.2.1' },
+  { value: '[2001:db8::7]:4711', ip: '2001:db8::7' },
+  { value: '192.0.2.1, 127.0.0.1', ip: '0.0.0.0' },
+  { value: '', ip: '0.0.0.0' }
+]
+for (const { value, ip } of forwarded) {
+  test(`behind a load balancer that writes '${value}', the peer is ${ip}`, async (t) => {
+    const { app, seen } = answering(t, () => 'ok')
+    const headers = { ...Object(alb.event.headers), 'x-forwarded-for': value }
+
+    await createEventHandler(app)({ ...alb.event, headers })
+
+    assert.equal(seen[0]?.ip, ip)
   })
 }
 
@@ -159,7 +186,7 @@ test('a gateway forwards the event with the address and the scheme of the client
 
   const pairs: string[] = JSON.parse(Object(result).body)
   const headerOf = (name: string) => pairs[pairs.indexOf(name) + 1]
-  assert.equal(headerOf('x-forwarded-for'), '11.11.11.**')
+  assert.equal(headerOf('x-forwarded-for'), '203.0.113.11')
   assert.equal(headerOf('x-forwarded-proto'), 'https')
   assert.equal(headerOf('x-request-id'), '1-64f6cd87-*************')
   assert.deepEqual(
@@ -168,7 +195,18 @@ test('a gateway forwards the event with the address and the scheme of the client
   )
 })
 
-const refused = [{}, { Records: [] }, [], 'text', { version: '2.0' }]
+const get = { httpMethod: 'GET', path: '/' }
+const refused = [
+  {},
+  { Records: [] },
+  [],
+  'text',
+  { version: '2.0' },
+  // What authorizers are asked, and a message of a WebSocket API.
+  { type: 'REQUEST', methodArn: 'arn:aws:execute-api', ...get, requestContext: {} },
+  { version: '2.0', routeArn: 'arn:aws:execute-api', rawPath: '/', requestContext: { http: { method: 'GET' } } },
+  { ...get, requestContext: { connectionId: 'R1=', eventType: 'MESSAGE' } }
+]
 for (const event of refused) {
   test(`the event ${JSON.stringify(event)} is none of HTTP`, async (t) => {
     const { app } = answering(t, () => 'ok')
@@ -201,55 +239,122 @@ test('dot segments arrive as they were sent', async (t) => {
   assert.equal(seen[0]?.url, "/a/../b/%2e%2e?q='<>")
 })
 
-/** Stands for the global of Lambda's runtime. */
-function installLambda(t: TestContext): { preludes: object[]; chunks: string[] } {
-  const preludes: object[] = []
+/**
+ * Stands for the global of Lambda's runtime, whose streams write the prelude as JSON, and eight zero bytes, before the
+ * first bytes of the body.
+ */
+function installLambda(t: TestContext) {
   const chunks: string[] = []
+  const types: string[] = []
   const output = new Writable({
     write(chunk, _encoding, done) {
       chunks.push(String(chunk))
       done()
     }
   })
+  // Lambda reports the failure of a stream; it does not crash.
+  output.on('error', () => {})
   const lambda = {
     streamifyResponse: (handler: (event: unknown, output: Writable, context: unknown) => unknown) => {
       return async (event: unknown, context: unknown) => handler(event, output, context)
     },
     HttpResponseStream: {
       from: (stream: Writable, prelude: object) => {
-        preludes.push(prelude)
+        types.push('application/vnd.awslambda.http-integration-response')
+        stream.write(`${JSON.stringify(prelude)}${'\0'.repeat(8)}`)
         return stream
       }
     }
   }
   Reflect.set(globalThis, 'awslambda', lambda)
   t.after(() => Reflect.deleteProperty(globalThis, 'awslambda'))
-  return { preludes, chunks }
+  return { chunks, output, types }
 }
 
 test('on Lambda, a response is streamed as it comes, behind its prelude', async (t) => {
-  const { preludes, chunks } = installLambda(t)
+  const { chunks, output, types } = installLambda(t)
   const gate = deferred()
   const { app } = answering(t, async (reply) => {
     reply.hijack()
-    reply.raw.writeHead(200, { 'content-type': 'text/event-stream', 'set-cookie': ['a=1', 'b=2'] })
+    reply.raw.writeHead(200, { 'content-type': 'text/event-stream', date: 'now', 'set-cookie': ['a=1', 'b=2'] })
     reply.raw.write('data: 1\n\n')
     await gate.promise
     reply.raw.end('data: 2\n\n')
   })
 
   const done = createEventHandler(app, { stream: true })(v2.event)
-  await eventually(() => chunks.length > 0, 'nothing is streamed')
+  await eventually(() => chunks.length > 1, 'nothing is streamed')
   const first = [...chunks]
   gate.resolve()
   await done
 
-  assert.deepEqual(first, ['data: 1\n\n'])
-  assert.deepEqual(chunks, ['data: 1\n\n', 'data: 2\n\n'])
-  const [{ headers, ...prelude } = missing()] = preludes.map((given) => Object(given))
-  assert.deepEqual(prelude, { statusCode: 200, cookies: ['a=1', 'b=2'] })
-  assert.equal(headers['content-type'], 'text/event-stream')
-  assert.equal(headers['transfer-encoding'], undefined)
+  const prelude =
+    '{"statusCode":200,"headers":{"content-type":"text/event-stream","date":"now"},"cookies":["a=1","b=2"]}'
+  assert.deepEqual(first, [`${prelude}${'\0'.repeat(8)}`, 'data: 1\n\n'])
+  assert.deepEqual(chunks.slice(1), ['data: 1\n\n', 'data: 2\n\n'])
+  assert.equal(types.length, 1)
+  assert.equal(output.writableFinished, true)
+})
+
+test('on Lambda, a response without a body ends behind its prelude', async (t) => {
+  const { chunks, output } = installLambda(t)
+  const { app } = answering(t, (reply) => reply.code(204).header('date', 'now').send())
+
+  await createEventHandler(app, { stream: true })(v2.event)
+
+  assert.deepEqual(chunks, [`{"statusCode":204,"headers":{"date":"now"}}${'\0'.repeat(8)}`])
+  assert.equal(output.writableFinished, true)
+})
+
+test('on Lambda, a failure before the head is a 500', async (t) => {
+  const { chunks, output } = installLambda(t)
+  const { app } = answering(t, (reply) => {
+    reply.hijack()
+    reply.raw.destroy()
+  })
+
+  await createEventHandler(app, { stream: true })(v2.event)
+
+  assert.match(chunks[0] ?? '', /^\{"statusCode":500,"headers":\{"content-type":"application\/json/)
+  assert.equal(JSON.parse(chunks[1] ?? '').message, 'Internal Server Error')
+  assert.equal(output.writableFinished, true)
+})
+
+test('on Lambda, a failure after the head does not look like an end', async (t) => {
+  const { chunks, output } = installLambda(t)
+  const gate = deferred()
+  const { app } = answering(t, async (reply) => {
+    reply.hijack()
+    reply.raw.writeHead(200, { 'content-type': 'text/plain' })
+    reply.raw.write('half')
+    await gate.promise
+    reply.raw.destroy()
+  })
+
+  const done = createEventHandler(app, { stream: true })(v2.event)
+  await eventually(() => chunks.length > 1, 'nothing is streamed')
+  gate.resolve()
+  await done
+
+  assert.equal(chunks[1], 'half')
+  assert.deepEqual([output.destroyed, output.writableFinished], [true, false])
+})
+
+test('on Lambda, the application learns that the client has left', async (t) => {
+  const { chunks, output } = installLambda(t)
+  const left = deferred()
+  const { app } = answering(t, (reply) => {
+    reply.hijack()
+    reply.raw.on('close', () => left.resolve())
+    reply.raw.writeHead(200)
+    reply.raw.write('first')
+  })
+
+  const done = createEventHandler(app, { stream: true })(v2.event)
+  await eventually(() => chunks.length > 1, 'nothing is streamed')
+  output.destroy()
+
+  await Promise.all([left.promise, done])
 })
 
 test('elsewhere, streaming is refused when the handler is made', (t) => {

@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { answerEvent, answerFailure } from './answer.ts'
-import type { FunctionComputeContext } from './context.ts'
+import type { FunctionComputeContext, LifecycleContext } from './context.ts'
 import type { FunctionRegistry } from './registry.ts'
 import { eventRequestOf, sendAnswer, takeBodiesAsTheyAre } from './routes.ts'
 
@@ -24,54 +24,82 @@ export async function serveFunctionCompute(fastify: FastifyInstance, options: Fu
   fastify.post('/invoke', { constraints: { controlPath: '/invoke' } }, async (request, reply) => {
     const event = {
       ...eventRequestOf(request, reply),
-      requestId: requestIdOf(request),
-      functionCompute: readContext(request.headers)
+      ...originOf(request),
+      deadline: deadlineOf(request.headers)
     }
     const name = options.handler ?? registry.names[0] ?? ''
-    request.log.info(`FC Invoke Start RequestId: ${event.requestId}`)
+    tell(`FC Invoke Start RequestId: ${event.requestId}`)
     const answer = await answerEvent(registry, name, event, { exposeErrors: true })
     const failed = answer.status >= 400
-    const outcome = failed ? ', Error: Unhandled function error' : ''
-    request.log.info(`FC Invoke End RequestId: ${event.requestId}${outcome}`)
+    tell(`FC Invoke End RequestId: ${event.requestId}${failed ? UNHANDLED : ''}`)
     reply.header('x-fc-status', failed ? '404' : '200')
     if (failed) return sendAnswer(reply, { ...answer, status: 404 })
     // A function without a result has null, as with the SDK for Go.
     const body = answer.status === 204 ? Buffer.from('null') : answer.body
     return sendAnswer(reply, { ...answer, status: 200, body })
   })
-  serveHook(fastify, 'POST', '/initialize', () => registry.initialize())
-  serveHook(fastify, 'GET', '/pre-freeze', () => registry.preFreeze())
-  serveHook(fastify, 'GET', '/pre-stop', () => registry.preStop())
+  serveHook(fastify, 'POST', '/initialize', 'Initialize', (context) => registry.initialize(context))
+  serveHook(fastify, 'GET', '/pre-freeze', 'PreFreeze', (context) => registry.preFreeze(context))
+  serveHook(fastify, 'GET', '/pre-stop', 'PreStop', (context) => registry.preStop(context))
 }
 
-function serveHook(fastify: FastifyInstance, method: 'GET' | 'POST', url: string, run: () => Promise<void>): void {
+const UNHANDLED = ', Error: Unhandled function error'
+
+/** The platform finds the log of an invocation between two lines that begin so, whatever form the others have. */
+function tell(line: string): void {
+  process.stdout.write(`${line}\n`)
+}
+
+function serveHook(
+  fastify: FastifyInstance,
+  method: 'GET' | 'POST',
+  url: string,
+  stage: string,
+  run: (context: Partial<LifecycleContext>) => Promise<void>
+): void {
   const handler = async (request: FastifyRequest, reply: FastifyReply) => {
+    const origin = originOf(request)
+    tell(`FC ${stage} Start RequestId: ${origin.requestId}`)
     try {
-      await run()
-      return reply.header('x-fc-status', '200').send('')
+      await run(origin)
     } catch (error) {
+      tell(`FC ${stage} End RequestId: ${origin.requestId}${UNHANDLED}`)
       reply.header('x-fc-status', '404')
-      const origin = { requestId: requestIdOf(request), log: request.log }
       return sendAnswer(reply, { ...answerFailure(error, url, origin, true), status: 404 })
     }
+    tell(`FC ${stage} End RequestId: ${origin.requestId}`)
+    return reply.header('x-fc-status', '200').send('')
   }
   fastify.route({ method, url, constraints: { controlPath: url }, handler })
 }
+
+type Strategy = Parameters<FastifyInstance['addConstraintStrategy']>[0]
+type Handler = NonNullable<ReturnType<ReturnType<Strategy['storage']>['get']>>
 
 /** Has routes told apart by `x-fc-control-path`. To be called before any of them is added. */
 export function addControlPath(fastify: FastifyInstance): void {
   fastify.addConstraintStrategy({
     name: 'controlPath',
     storage() {
-      const handlers = new Map<unknown, unknown>()
+      const handlers = new Map<unknown, Handler>()
       return {
-        get: (key: unknown) => handlers.get(key) ?? null,
-        set: (key: unknown, store: unknown) => void handlers.set(key, store)
+        get: (key) => handlers.get(key) ?? null,
+        set: (key, handler) => void handlers.set(key, handler)
       }
     },
-    deriveConstraint: ({ headers }: { headers: Record<string, unknown> }) => headers['x-fc-control-path'],
+    deriveConstraint: ({ headers }) => headers['x-fc-control-path'],
     mustMatchWhenDerived: false
-  } as Parameters<FastifyInstance['addConstraintStrategy']>[0])
+  })
+}
+
+function originOf(request: FastifyRequest) {
+  return { requestId: requestIdOf(request), log: request.log, functionCompute: readContext(request.headers) }
+}
+
+/** Milliseconds since the epoch, as the SDK for Go reads it. */
+function deadlineOf(headers: FastifyRequest['headers']): number | undefined {
+  const deadline = Number(headers['x-fc-function-deadline'])
+  return Number.isFinite(deadline) && deadline > 0 ? deadline : undefined
 }
 
 function requestIdOf({ headers, id }: FastifyRequest): string {
@@ -81,7 +109,7 @@ function requestIdOf({ headers, id }: FastifyRequest): string {
 
 function readContext(headers: FastifyRequest['headers']): FunctionComputeContext {
   const text = (name: string) => String(headers[`x-fc-${name}`] ?? '')
-  const number = (name: string) => Number(headers[`x-fc-${name}`] ?? 0)
+  const number = (name: string) => Number(text(name)) || 0
   return {
     credentials: {
       accessKeyId: text('access-key-id'),

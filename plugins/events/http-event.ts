@@ -85,6 +85,8 @@ function collect(pairs: readonly string[]): { headers: Record<string, string>; c
   for (let i = 0; i < pairs.length; i += 2) {
     const name = (pairs[i] ?? '').toLowerCase()
     const value = pairs[i + 1] ?? ''
+    // Function Compute's, which hold its temporary credentials.
+    if (name.startsWith('x-fc-')) continue
     if (name === 'cookie') cookies = [...cookies, ...value.split(';').map((cookie) => cookie.trim())]
     else headers[name] = headers[name] === undefined ? value : `${headers[name]},${value}`
   }

@@ -103,7 +103,8 @@ const events: FastifyPluginAsync<EventsOptions> = async (fastify, options) => {
   })
   fastify.addHook('onClose', async () => {
     await background.drained()
-    await registry.preStop()
+    // It is in the log, and closing goes on.
+    await registry.preStop().catch(() => {})
   })
 
   function mount(name: string, app: FastifyInstance): void {

@@ -88,17 +88,20 @@ export class FunctionRegistry {
     }
   }
 
-  /** Runs every preStop; those of others are run, too, when one throws. */
+  /** Runs every preStop, once; those of others are run, too, when one throws. Rejects with what the first one throws. */
   async preStop(context: Partial<LifecycleContext> = {}): Promise<void> {
     if (this.#stopped) return
     this.#stopped = true
+    const faults: unknown[] = []
     for (const { name, definition } of this.#entries.values()) {
       try {
         await definition.preStop?.(this.#lifecycleContext(name, context))
       } catch (err) {
         this.log.error({ err, function: name }, 'preStop failed')
+        faults.push(err)
       }
     }
+    if (faults.length > 0) throw faults[0]
   }
 
   #entryOf(name: string): Entry {

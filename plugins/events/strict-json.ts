@@ -32,12 +32,12 @@ function refusePrototype(key: string, value: unknown): unknown {
  * JSON.stringify does. Throws InvalidResultError, which names the field. Fields that are undefined are left out.
  */
 export function writeJson(value: unknown): string {
-  const fault = findUnwritable(value, '', [])
+  const fault = findUnwritable(value, '', new Set())
   if (fault !== undefined) throw new InvalidResultError(fault)
   return JSON.stringify(value)
 }
 
-function findUnwritable(value: unknown, at: string, parents: readonly object[]): string | undefined {
+function findUnwritable(value: unknown, at: string, parents: Set<object>): string | undefined {
   switch (typeof value) {
     case 'string':
     case 'boolean':
@@ -51,9 +51,15 @@ function findUnwritable(value: unknown, at: string, parents: readonly object[]):
   }
 }
 
-function findInObject(value: object, at: string, parents: readonly object[]): string | undefined {
-  if (parents.includes(value)) return fault(at, 'refers to something it is part of')
-  const within = [...parents, value]
+function findInObject(value: object, at: string, parents: Set<object>): string | undefined {
+  if (parents.has(value)) return fault(at, 'refers to something it is part of')
+  parents.add(value)
+  const found = findInFields(value, at, parents)
+  parents.delete(value)
+  return found
+}
+
+function findInFields(value: object, at: string, within: Set<object>): string | undefined {
   if (Array.isArray(value)) {
     for (const [index, item] of value.entries()) {
       const found = findUnwritable(item, fieldOf(at, index), within)

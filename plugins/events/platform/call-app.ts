@@ -1,16 +1,20 @@
 import { type ClientRequest, type IncomingMessage, request as sendHttp } from 'node:http'
+import { BlockList, isIP } from 'node:net'
 import type { AppServer } from '../app-server.ts'
 import type { PlatformRequest } from './types.ts'
 
 /** What stands for an address that the platform does not tell: anything but a loopback one, which may be trusted. */
 const UNKNOWN_ADDRESS = '0.0.0.0'
-const LOOPBACK = /^(?:127\.|::1$|::ffff:127\.|0:0:0:0:0:0:0:1$|localhost$)/i
+const LOOPBACK = new BlockList()
+LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4')
+LOOPBACK.addAddress('::1', 'ipv6')
+LOOPBACK.addSubnet('::ffff:127.0.0.0', 104, 'ipv6')
 
 /** Sends the request to the application. Resolves with the head of its response; rejects when there is none. */
 export function callApp(server: AppServer, call: PlatformRequest): Promise<IncomingMessage> {
   const { method, url, headers, body, sourceIp } = call
   return new Promise((resolve, reject) => {
-    const remoteAddress = sourceIp === undefined || LOOPBACK.test(sourceIp) ? UNKNOWN_ADDRESS : sourceIp
+    const remoteAddress = addressOf(sourceIp)
     const encrypted = firstOf(headers, 'x-forwarded-proto') !== 'http'
     let request: ClientRequest
     try {
@@ -30,6 +34,12 @@ export function callApp(server: AppServer, call: PlatformRequest): Promise<Incom
     request.on('error', reject)
     request.end(body)
   })
+}
+
+function addressOf(sourceIp = ''): string {
+  const family = isIP(sourceIp)
+  const isLoopback = family !== 0 && LOOPBACK.check(sourceIp, family === 6 ? 'ipv6' : 'ipv4')
+  return family === 0 || isLoopback ? UNKNOWN_ADDRESS : sourceIp
 }
 
 /** The whole body; rejects when it ends early. */

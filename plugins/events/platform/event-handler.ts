@@ -59,7 +59,8 @@ export function headOf({ statusCode = 500, statusMessage = '', rawHeaders }: Inc
   return { status: statusCode, reason: statusMessage, headers: rawHeaders }
 }
 
-const FAILURE = {
+/** What is answered where the application does not answer. */
+export const FAILURE = {
   status: 500,
   reason: 'Internal Server Error',
   headers: ['content-type', 'application/json; charset=utf-8'],

@@ -30,6 +30,8 @@ export function readPlatformEvent(event: unknown): PlatformRequest | undefined {
 }
 
 function detect(event: Mapping, context: Mapping): EventFormat | undefined {
+  // Authorizers are shown a request that they shall not answer, and messages of WebSocket APIs are none.
+  if ('methodArn' in event || 'routeArn' in event || 'connectionId' in context) return undefined
   if (isPlain(context.elb)) return isPlain(event.multiValueHeaders) ? 'alb-multi' : 'alb'
   if (event.version === 'v1' && isPlain(context.http)) return 'function-compute'
   if (event.version === '2.0' && isPlain(context.http)) return 'lambda-v2'
@@ -84,7 +86,9 @@ function forwardedFor(event: Mapping): string | undefined {
   const value = multi['x-forwarded-for'] ?? mapping(event.headers)['x-forwarded-for']
   const list = String(Array.isArray(value) ? (value.at(-1) ?? '') : (value ?? ''))
   const last = list.slice(list.lastIndexOf(',') + 1).trim()
-  return last === '' ? undefined : last
+  // A load balancer may be told to write the port, too.
+  const [, bracketed, plain] = /^(?:\[(.*)\](?::\d+)?|([\d.]+):\d+)$/.exec(last) ?? []
+  return bracketed ?? plain ?? last
 }
 
 function mapping(value: unknown): Mapping {

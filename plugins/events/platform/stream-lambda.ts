@@ -4,7 +4,7 @@ import type { FastifyInstance } from 'fastify'
 import { InvalidFunctionError } from '../../errors.ts'
 import type { AppServer } from '../app-server.ts'
 import { callApp } from './call-app.ts'
-import { headOf, type PlatformHandler } from './event-handler.ts'
+import { FAILURE, headOf, type PlatformHandler } from './event-handler.ts'
 import { readPlatformEvent } from './read-event.ts'
 import { writePrelude } from './write-result.ts'
 
@@ -39,13 +39,19 @@ export function streamLambda({ app, server, decode, whole }: Streaming): Platfor
       output.end(JSON.stringify(await whole(event, context)))
       return
     }
+    let isBegun = false
     try {
       const response = await callApp(server, request)
+      isBegun = true
       await pipeline(response, lambda.HttpResponseStream.from(output, writePrelude(headOf(response))))
     } catch (err) {
       app.log.error({ err, method: request.method, url: request.url }, 'the application did not answer the event')
-      // Ending it would make the response look complete.
-      output.destroy(err instanceof Error ? err : new Error(String(err)))
+      if (isBegun) {
+        // Ending it would make the response look complete.
+        output.destroy(err instanceof Error ? err : new Error(String(err)))
+      } else {
+        await pipeline([FAILURE.body], lambda.HttpResponseStream.from(output, writePrelude(FAILURE)))
+      }
     }
   })
 }
