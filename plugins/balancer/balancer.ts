@@ -1,9 +1,11 @@
 import { DuplicateTargetError } from '../errors.ts'
-import { Levels } from './levels.ts'
+import { FailureWindows } from './failure-windows.ts'
 import type { BalancerObserver, Gate, LevelState } from './observer.ts'
+import { PriorityLevels } from './priority-levels.ts'
 import { SlowStart, type SlowStartOptions } from './slow-start.ts'
 import { checkTarget, checkWeight, Target, type TargetOptions } from './target.ts'
 import type { GroupOwner } from './target-group.ts'
+import { TargetList } from './target-list.ts'
 import { trimTargetUrl } from './target-url.ts'
 import { NO_CONTEXT, NO_NEEDS, type Outcome, type PickContext, type Strategy, type StrategyNeeds } from './types.ts'
 
@@ -31,7 +33,7 @@ const PANIC_THRESHOLD = 0.5
 
 /**
  * The live object of one upstream: its targets, their state, and the strategy that chooses among them.
- * Limits and failures are accounted for as nginx does it, in milliseconds instead of whole seconds.
+ * Limits are kept as nginx keeps them.
  *
  * An attempt is `get`, `acquire`, and exactly one `release`.
  *
@@ -49,11 +51,10 @@ export class Balancer {
   gate: Gate | undefined = undefined
   readonly #now: () => number
   readonly #observers: BalancerObserver[] = []
-  readonly #levels: Levels
+  readonly #targets = new TargetList()
+  readonly #levels: PriorityLevels
   readonly #slowStart: SlowStart
-  #targets: readonly Target[] = []
-  /** The only target, if there is exactly one: it is used whatever its failures, for there is no better choice. */
-  #single: Target | undefined = undefined
+  readonly #failures: FailureWindows
 
   /** @throws InvalidStrategyError, InvalidTargetError, DuplicateTargetError */
   constructor(name: string, setup: BalancerSetup) {
@@ -62,13 +63,17 @@ export class Balancer {
     this.maxConnections = maxConnections
     this.#now = now
     this.#slowStart = new SlowStart(slowStart, now, (target) => this.#onRamp(target))
+    this.#failures = new FailureWindows(now, {
+      onOut: () => this.#reassess(),
+      onBack: (target) => this.#onBack(target)
+    })
     const owner: GroupOwner = {
       onReturn: (target) => this.#slowStart.begin(target),
       onLeave: (target) => this.#slowStart.end(target),
       assess: () => this.#levels.assess(),
       announce: () => this.#levels.announce()
     }
-    this.#levels = new Levels({
+    this.#levels = new PriorityLevels({
       createStrategy,
       observers: this.#observers,
       owner,
@@ -84,7 +89,7 @@ export class Balancer {
 
   /** The targets in the order they were added; a new array after each change. */
   get targets(): readonly Target[] {
-    return this.#targets
+    return this.#targets.all
   }
 
   /** The priorities, the first one first, and the backups at the end. */
@@ -123,7 +128,7 @@ export class Balancer {
     target.group.inFlight -= target.inFlight
     level.targets.delete(target)
     level.strategy.remove(target)
-    this.#replaceTargets(this.#targets.filter((other) => other !== target))
+    this.#targets.remove(target)
     this.#levels.assess()
     for (const observer of this.#observers) observer.onRemove?.(target)
     this.#levels.announce()
@@ -174,8 +179,7 @@ export class Balancer {
 
   /** The target of a URL. */
   find(url: string): Target | undefined {
-    const trimmed = trimTargetUrl(url)
-    return this.#targets.find((target) => target.url === trimmed)
+    return this.#targets.find(url)
   }
 
   /** Whether as many attempts are in flight at all targets together as may be. */
@@ -191,13 +195,14 @@ export class Balancer {
   /** The target for the next attempt: a primary, else a backup, else undefined. */
   get(context: PickContext = NO_CONTEXT): Target | undefined {
     if (this.isFull) return undefined
-    const single = this.#single
+    // The only target is used whatever its failures, for there is no better choice.
+    const { single } = this.#targets
     if (single !== undefined && !single.draining) return single.isOpen(context) ? single : undefined
 
     if (this.#levels.staleAt !== Number.POSITIVE_INFINITY && this.#now() > this.#levels.staleAt) this.#reassess()
     if (this.#slowStart.isUnderWay) this.#slowStart.advance()
     const target = this.#levels.get(context, this.#slowStart.isUnderWay)
-    if (target !== undefined && target.fails > 0) this.#beginWindow(target)
+    if (target !== undefined && target.fails > 0) this.#failures.begin(target)
     return target
   }
 
@@ -212,7 +217,7 @@ export class Balancer {
     if (target.removed) return
     target.group.inFlight++
     if (target.full) target.group.changes++
-    if (target !== this.#single) this.#strategyOf(target).begin?.(target)
+    if (target !== this.#targets.single) this.#strategyOf(target).begin?.(target)
   }
 
   /**
@@ -233,47 +238,22 @@ export class Balancer {
    * order in which they always are.
    */
   startAnywhere(random: () => number): void {
-    const weight = this.#targets.reduce((sum, target) => sum + target.weight, 0)
-    for (let left = Math.floor(random() * Math.min(weight, LONGEST_START)); left > 0; left--) {
-      for (const { strategy } of this.#levels.all) strategy.get(NO_CONTEXT)
-    }
+    const weight = this.targets.reduce((sum, target) => sum + target.weight, 0)
+    this.#levels.passOver(Math.floor(random() * Math.min(weight, LONGEST_START)))
   }
 
   #account(target: Target, outcome: Outcome, milliseconds: number | undefined): void {
-    if (target === this.#single) {
-      this.#forgive(target)
+    if (target === this.#targets.single) {
+      this.#failures.forgive(target)
       return
     }
-    if (outcome === 'failure') this.#blame(target)
-    else if (outcome !== 'neutral' && target.accessed < target.checked) this.#forgive(target)
+    this.#failures.account(target, outcome)
     this.#strategyOf(target).observe?.(target, outcome, milliseconds)
   }
 
-  #blame(target: Target): void {
-    target.fails++
-    target.checked = this.#now()
-    target.accessed = target.checked
-    target.group.changes++
-    if (target.fails === target.maxFails) this.#reassess()
-  }
-
-  #forgive(target: Target): void {
-    if (target.fails === 0) return
-    const wasOut = target.maxFails > 0 && target.fails >= target.maxFails
-    target.fails = 0
-    target.group.changes++
-    if (!wasOut) return
+  #onBack(target: Target): void {
     if (!target.isObstructed) this.#slowStart.begin(target)
     this.#reassess()
-  }
-
-  /** Moving `checked` shuts the door behind a probe: until it ends, no other attempt reaches a failed target. */
-  #beginWindow(target: Target): void {
-    const now = this.#now()
-    if (now - target.checked <= target.failTimeout) return
-    target.checked = now
-    target.group.changes++
-    if (target.maxFails > 0 && target.fails >= target.maxFails) this.#reassess()
   }
 
   #reassess(): void {
@@ -290,7 +270,7 @@ export class Balancer {
     const target = new Target(whole, level.group)
     level.targets.add(target)
     level.strategy.add(target)
-    this.#replaceTargets([...this.#targets, target])
+    this.#targets.add(target)
     return target
   }
 
@@ -307,10 +287,5 @@ export class Balancer {
 
   #strategyOf(target: Target): Strategy {
     return this.#levels.of(target).strategy
-  }
-
-  #replaceTargets(targets: readonly Target[]): void {
-    this.#targets = targets
-    this.#single = targets.length === 1 ? targets[0] : undefined
   }
 }

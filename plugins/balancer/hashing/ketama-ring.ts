@@ -30,20 +30,22 @@ function splitServer(server: string): [host: string, port: string] {
 /**
  * The points of several owners (numbered from 0) in order, and an index over them: one table entry for about each
  * point, by the upper bits of the hash, makes a look-up a step or two instead of a binary search. Points that are added
- * are merged in when the ring is next looked at, all at once.
+ * are merged in when the ring is next looked at, all at once and in place: those between them are moved as they are.
  */
 export class KetamaRing {
+  #size = 0
+  /** Hashes and owners of the points, and room for more. */
   #hashes: Uint32Array = new Uint32Array(0)
   #owners: Uint32Array = new Uint32Array(0)
   #starts: Uint32Array = new Uint32Array(0)
   #shift = 0
   #added: { owner: number; points: Uint32Array }[] = []
   /** Owners whose points are replaced by those that are added. */
-  #dropped = new Set<number>()
+  readonly #dropped = new Set<number>()
 
   get size(): number {
     if (this.#added.length > 0) this.#merge()
-    return this.#hashes.length
+    return this.#size
   }
 
   /** Adds the sorted points of an owner that has none yet. Among equal points, the one with the lower number owns. */
@@ -61,17 +63,21 @@ export class KetamaRing {
   /** Takes an owner's points out; the owners after it move up by one. */
   remove(owner: number): void {
     if (this.#added.length > 0) this.#merge()
-    this.#drop(new Set([owner]))
-    this.#owners = this.#owners.map((other) => (other > owner ? other - 1 : other))
-    this.#replace(this.#hashes, this.#owners)
+    this.#drop(owner)
+    const owners = this.#owners
+    for (let index = 0; index < this.#size; index++) {
+      const other = owners[index] ?? 0
+      if (other > owner) owners[index] = other - 1
+    }
+    this.#index()
   }
 
   /** The index of the first point at or after the hash, going round at the end. The ring must not be empty. */
   find(hash: number): number {
     if (this.#added.length > 0) this.#merge()
     let index = this.#starts[hash >>> this.#shift] ?? 0
-    while ((this.#hashes[index] ?? Number.POSITIVE_INFINITY) < hash) index++
-    return index === this.#hashes.length ? 0 : index
+    while (index < this.#size && (this.#hashes[index] ?? 0) < hash) index++
+    return index === this.#size ? 0 : index
   }
 
   /** The owner of the point at an index. */
@@ -80,52 +86,73 @@ export class KetamaRing {
   }
 
   #merge(): void {
+    for (const owner of this.#dropped) this.#drop(owner)
+    this.#dropped.clear()
     const added = sortTogether(this.#added)
     this.#added = []
-    if (this.#dropped.size > 0) this.#drop(this.#dropped)
-    this.#dropped = new Set()
-    const size = this.#hashes.length + added.length
-    const hashes = new Uint32Array(size)
-    const owners = new Uint32Array(size)
-    let left = 0
-    let right = 0
-    for (let index = 0; index < size; index++) {
-      const old = (this.#hashes[left] ?? Number.POSITIVE_INFINITY) * OWNERS + (this.#owners[left] ?? 0)
-      const next = added[right] ?? Number.POSITIVE_INFINITY
-      const point = Math.min(old, next)
-      hashes[index] = Math.floor(point / OWNERS)
-      owners[index] = point % OWNERS
-      if (point === old) left++
-      else right++
+    this.#reserve(this.#size + added.length)
+    let end = this.#size
+    // From the end, where there is room, so that each run of points moves once.
+    for (let left = added.length - 1; left >= 0; left--) {
+      const point = added[left] ?? 0
+      const place = this.#placeOf(point, end)
+      this.#hashes.copyWithin(place + left + 1, place, end)
+      this.#owners.copyWithin(place + left + 1, place, end)
+      this.#hashes[place + left] = Math.floor(point / OWNERS)
+      this.#owners[place + left] = point % OWNERS
+      end = place
     }
-    this.#replace(hashes, owners)
+    this.#size += added.length
+    this.#index()
   }
 
-  /** Takes the points of some owners out; the index over them is to be made anew. */
-  #drop(gone: ReadonlySet<number>): void {
+  /** Where a point belongs among those before `end`. */
+  #placeOf(point: number, end: number): number {
+    let low = 0
+    let high = end
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      const other = (this.#hashes[middle] ?? 0) * OWNERS + (this.#owners[middle] ?? 0)
+      if (other < point) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+
+  /** Takes the points of an owner out; the index over them is to be made anew. */
+  #drop(gone: number): void {
+    const hashes = this.#hashes
+    const owners = this.#owners
     let kept = 0
-    for (let index = 0; index < this.#hashes.length; index++) {
-      const owner = this.#owners[index] ?? 0
-      if (gone.has(owner)) continue
-      this.#hashes[kept] = this.#hashes[index] ?? 0
-      this.#owners[kept++] = owner
+    for (let index = 0; index < this.#size; index++) {
+      const owner = owners[index] ?? 0
+      if (owner === gone) continue
+      hashes[kept] = hashes[index] ?? 0
+      owners[kept++] = owner
     }
-    this.#hashes = this.#hashes.slice(0, kept)
-    this.#owners = this.#owners.slice(0, kept)
+    this.#size = kept
   }
 
-  #replace(hashes: Uint32Array, owners: Uint32Array): void {
+  /** Makes room for so many points; once there are some, for an eighth more, as more may come. */
+  #reserve(size: number): void {
+    if (size <= this.#hashes.length) return
+    const room = this.#size === 0 ? size : size + (size >>> 3)
+    this.#hashes = grown(this.#hashes, room)
+    this.#owners = grown(this.#owners, room)
+  }
+
+  #index(): void {
     // At least one bit: a shift by 32 would be a shift by 0.
-    const bits = Math.max(1, Math.ceil(Math.log2(hashes.length)))
+    const bits = Math.max(1, Math.ceil(Math.log2(this.#size)))
     const shift = 32 - bits
-    const starts = new Uint32Array(2 ** bits)
-    let index = 0
-    for (let bucket = 0; bucket < starts.length; bucket++) {
-      while (index < hashes.length && (hashes[index] ?? 0) >>> shift < bucket) index++
-      starts[bucket] = index
+    const starts = this.#starts.length === 2 ** bits ? this.#starts : new Uint32Array(2 ** bits)
+    const hashes = this.#hashes
+    let bucket = 0
+    for (let index = 0; index < this.#size; index++) {
+      const last = (hashes[index] ?? 0) >>> shift
+      while (bucket <= last) starts[bucket++] = index
     }
-    this.#hashes = hashes
-    this.#owners = owners
+    starts.fill(this.#size, bucket)
     this.#starts = starts
     this.#shift = shift
   }
@@ -143,4 +170,10 @@ function sortTogether(added: readonly { owner: number; points: Uint32Array }[]):
     for (const point of points) packed[index++] = point * OWNERS + owner
   }
   return packed.sort()
+}
+
+function grown(words: Uint32Array, length: number): Uint32Array {
+  const larger = new Uint32Array(length)
+  larger.set(words)
+  return larger
 }

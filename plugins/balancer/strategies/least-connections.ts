@@ -1,4 +1,4 @@
-import { LoadLevels } from '../load/load-levels.ts'
+import { LoadOrder } from '../load/load-order.ts'
 import { NginxLeastConnections } from '../load/nginx-least-connections.ts'
 import { checkOptionNames, readCompat } from '../options.ts'
 import type { Target } from '../target.ts'
@@ -24,50 +24,50 @@ class LeastConnections implements Strategy {
   readonly #targets: Target[] = []
   /** Those that could not be used when they were drawn. */
   #unavailable: Target[] = []
-  readonly #levels: LoadLevels
+  readonly #order: LoadOrder
   readonly #deps: StrategyDeps
 
   constructor(deps: StrategyDeps) {
     this.#deps = deps
-    this.#levels = new LoadLevels(deps.random)
+    this.#order = new LoadOrder(deps.random)
   }
 
   add(target: Target): void {
     // While there was one target only, nobody told of its attempts.
-    for (const other of this.#targets) this.#levels.move(other)
+    for (const other of this.#targets) this.#order.move(other)
     this.#targets.push(target)
-    this.#levels.add(target)
+    this.#order.add(target)
   }
 
   remove(target: Target): void {
     this.#targets.splice(this.#targets.indexOf(target), 1)
     this.#unavailable = this.#unavailable.filter((other) => other !== target)
-    this.#levels.remove(target)
+    this.#order.remove(target)
   }
 
   reweigh(target: Target): void {
-    this.#levels.reweigh(target)
+    this.#order.reweigh(target)
   }
 
   ramp(target: Target): void {
-    this.#levels.reweigh(target)
+    this.#order.reweigh(target)
   }
 
   begin(target: Target): void {
-    this.#levels.move(target)
+    this.#order.move(target)
   }
 
   observe(target: Target): void {
-    this.#levels.move(target)
+    this.#order.move(target)
   }
 
   get(context: PickContext): Target | undefined {
     if (this.#unavailable.length > 0) this.#putBack()
     for (;;) {
-      const target = this.#levels.draw()
+      const target = this.#order.draw()
       if (target === undefined || target.isAvailable(context, this.#deps.now)) return target
       if (target.isAvailable(NO_CONTEXT, this.#deps.now)) return this.#scan(context)
-      this.#levels.takeOut(target)
+      this.#order.takeOut(target)
       this.#unavailable.push(target)
     }
   }
@@ -75,7 +75,7 @@ class LeastConnections implements Strategy {
   #putBack(): void {
     this.#unavailable = this.#unavailable.filter((target) => {
       const stays = !target.isAvailable(NO_CONTEXT, this.#deps.now)
-      if (!stays) this.#levels.putBack(target)
+      if (!stays) this.#order.putBack(target)
       return stays
     })
   }

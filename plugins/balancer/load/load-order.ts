@@ -13,7 +13,7 @@ interface Seat {
  * Targets sorted by load, so that one of the least loaded can be drawn without looking at all of them. There is a row for
  * each share, in it a level for each number of attempts in flight; an attempt moves its target up a level, or down.
  */
-export class LoadLevels {
+export class LoadOrder {
   readonly #rows: Row[] = []
   readonly #seats = new Map<Target, Seat>()
   readonly #random: () => number
