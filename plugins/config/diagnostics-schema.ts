@@ -27,7 +27,9 @@ export const diagnostics = mapping({
   directory: text('the path of a folder')
     .prefault('diagnostics')
     .describe('Where artifacts are kept, for the own user alone; relative to the working directory.'),
-  maxFiles: count().prefault(20).describe('Most artifacts that are kept; the oldest go first.'),
+  maxFiles: count()
+    .prefault(20)
+    .describe('Most artifacts that are kept; the oldest of the most frequent reason goes first.'),
   maxBytes: size().prefault('1gb').describe('Most bytes of artifacts that are kept.'),
   minFree: size().prefault('1gb').describe('Free space on the disk without which nothing is taken.'),
   minInterval: duration().prefault('10s').describe('From the end of one artifact to the next.'),
