@@ -107,7 +107,7 @@ test('the configuration in README.md is valid', (t) => {
   )
 })
 
-const snippets = ['README.md', 'docs/traffic.md', 'docs/health.md'].flatMap((page) =>
+const snippets = ['README.md', 'docs/traffic.md', 'docs/health.md', 'docs/events.md'].flatMap((page) =>
   blocks(readFileSync(page, 'utf8'), 'ts run').map((code, index) => ({ page, code, number: index + 1 }))
 )
 

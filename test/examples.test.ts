@@ -1,15 +1,19 @@
 import assert from 'node:assert/strict'
+import { Writable } from 'node:stream'
 import { test } from 'node:test'
 import Fastify from 'fastify'
 import { build as buildCustomLayer } from '../examples/custom-layer.ts'
 import { build as buildCustomStrategy } from '../examples/custom-strategy.ts'
 import { build as buildEmbedded } from '../examples/embed.ts'
+import { build as buildForms } from '../examples/events/forms.ts'
+import { handler as functionCompute } from '../examples/events/function-compute.ts'
+import { build as buildRuntime } from '../examples/events/function-compute-runtime.ts'
 import { build as buildFunctions } from '../examples/events/functions.ts'
-import { handler } from '../examples/events/platform-handler.ts'
+import { handler as lambda } from '../examples/events/lambda.ts'
 import { build as buildParts } from '../examples/parts.ts'
 import { loadConfigFile } from '../plugins/config/index.ts'
 import proxy from '../plugins/proxy/index.ts'
-import { freePort, startTarget } from './helper.ts'
+import { fixture, freePort, startTarget } from './helper.ts'
 import { startNamed } from './plugin-helper.ts'
 
 test('embed: the own routes are answered by the application, the others by the target', async (t) => {
@@ -108,10 +112,80 @@ test('events: functions serve routes, and take turns with a target', async (t) =
   assert.deepEqual(bodies, ['a function answers /mixed/1', 'target /mixed/2'])
 })
 
-test('events: the handler of a platform answers an event', async () => {
-  const requestContext = { http: { method: 'GET', path: '/health', sourceIp: '192.0.2.1' }, stage: '$default' }
+test('events: a function in each form', async (t) => {
+  const app = await buildForms()
+  t.after(() => app.close())
+  const post = async (name: string, payload?: string) => {
+    const { statusCode, body } = await app.inject({
+      method: 'POST',
+      url: `/events/${name}`,
+      ...(payload !== undefined && { payload, headers: { 'content-type': 'application/json' } })
+    })
+    return `${statusCode} ${body}`
+  }
 
-  const result = await handler({ version: '2.0', rawPath: '/health', headers: {}, requestContext })
+  assert.equal(await post('ping'), '204 ')
+  assert.match(await post('time'), /^200 \{"now":\d+\}$/)
+  assert.equal(await post('add', '{"a":1,"b":2}'), '200 3')
+  assert.match(await post('add', '{"a":1,"b":"2"}'), /^400 .*b: Invalid input: expected number, received string/)
+  assert.equal(await post('wait', '{"milliseconds":1}'), '200 "wait waited"')
+  assert.equal(await post('size', 'bytes'), '200 5')
+  assert.equal(await post('lookUp', '"one"'), '200 eins')
+})
 
-  assert.equal(Object(result).body, '{"ok":true}')
+const health = fixture<{ name: string; event: object }[]>('platform-events.json').map(({ name, event }) => ({
+  name,
+  event: { ...event, ...('rawPath' in event ? { rawPath: '/health' } : { path: '/health' }), ...asGet(event) }
+}))
+
+/** The event as one of a GET without a body. */
+function asGet(event: object) {
+  const context = Object(Reflect.get(event, 'requestContext'))
+  const requestContext = { ...context, stage: '$default', http: context.http && { ...context.http, method: 'GET' } }
+  return { ...('httpMethod' in event && { httpMethod: 'GET' }), requestContext, body: null, isBase64Encoded: false }
+}
+
+for (const { name, event } of health) {
+  test(`events: the handlers for platforms answer the event of ${name}`, async () => {
+    const handler = name.startsWith('Function Compute') ? functionCompute : lambda
+
+    const { statusCode, body } = Object(await handler(event))
+
+    assert.deepEqual([statusCode, body], [200, '{"ok":true}'])
+  })
+}
+
+test('events: the handler that streams answers on Lambda', async (t) => {
+  const chunks: string[] = []
+  const output = new Writable({
+    write(chunk, _encoding, done) {
+      chunks.push(String(chunk))
+      done()
+    }
+  })
+  Reflect.set(globalThis, 'awslambda', {
+    streamifyResponse: (run: (event: unknown, output: Writable) => unknown) => (event: unknown) => run(event, output),
+    HttpResponseStream: { from: (stream: Writable) => stream }
+  })
+  t.after(() => Reflect.deleteProperty(globalThis, 'awslambda'))
+  const { handler } = await import('../examples/events/lambda-stream.ts')
+
+  await handler(health[0]?.event)
+
+  assert.deepEqual(chunks, ['{"ok":true}'])
+})
+
+test('events: the custom runtime invokes the function, and serves requests', async (t) => {
+  const app = await buildRuntime(await startNamed(t, 'users'))
+  t.after(() => app.close())
+
+  const invoked = await app.inject({ method: 'POST', url: '/invoke', headers: { 'x-fc-control-path': '/invoke' } })
+  const headers = { 'x-fc-control-path': '/http-invoke' }
+  const served = [await app.inject({ url: '/users/1', headers }), await app.inject({ url: '/health', headers })]
+
+  assert.deepEqual([invoked.statusCode, invoked.headers['x-fc-status'], invoked.body], [200, '200', 'hello'])
+  assert.deepEqual(
+    served.map(({ body }) => body),
+    ['users /users/1', '{"ok":true}']
+  )
 })

@@ -285,3 +285,74 @@ test('an app learns when the client leaves', async (t) => {
   await left.promise
   await gateway.idle()
 })
+
+test('a function that throws is a target that has answered 500, and not one that cannot be reached', async (t) => {
+  const broken = defineEventHandler(() => {
+    throw new Error('secret')
+  })
+  const gateway = await startGateway(t, ['function:broken'], { functions: { broken } })
+
+  const reply = await send(gateway.port, { path: '/' })
+
+  assert.equal(reply.status, 500)
+  assert.deepEqual(JSON.parse(reply.body.toString()), {
+    errorMessage: 'The function failed',
+    errorType: 'InternalError'
+  })
+  assert.equal(gateway.app.balancers.get('users').targets[0]?.fails, 0)
+  await gateway.idle()
+})
+
+test('active checks leave a function alone, and it is used', async (t) => {
+  const active = { type: 'tcp' as const, interval: 20, timeout: 10, required: true }
+  const gateway = await startGateway(t, ['function:greet'], { upstream: { health: { active } }, functions: { greet } })
+
+  const headers = { 'content-type': 'application/json' }
+  const reply = await send(gateway.port, { method: 'POST', path: '/', headers }, '{"key":"v"}')
+
+  assert.equal(reply.body.toString(), '"hello, v!"')
+})
+
+test('a function that is slow is overtaken by a second attempt, and its signal is aborted', async (t) => {
+  let isHolding = false
+  const overtaken = deferred()
+  const once = defineEventHandler((_event, { signal }) => {
+    if (!isHolding) return 'quick'
+    isHolding = false
+    signal.addEventListener('abort', () => overtaken.resolve())
+    return new Promise(() => {})
+  })
+  const same = defineEventHandler((event, context) => once.handle(event, context))
+  const gateway = await startGateway(t, ['function:once', 'function:same'], {
+    upstream: { strategy: 'round-robin', hedge: { enabled: true } },
+    functions: { once, same }
+  })
+  for (let i = 0; i < 30; i++) await send(gateway.port)
+  isHolding = true
+
+  const reply = await send(gateway.port)
+
+  assert.equal(reply.body.toString(), 'quick')
+  await overtaken.promise
+  await gateway.idle()
+})
+
+test('a function can be the mirror of a target', async (t) => {
+  const { url } = await startTarget(t, (_request, response) => response.end('primary'))
+  const copied = deferred<string>()
+  const shadow = defineEventHandler({ mode: 'http' }, ({ rawPath, body }) => {
+    copied.resolve(`${rawPath} ${body}`)
+    return { statusCode: 500 }
+  })
+  const gateway = await startGateway(t, [url], {
+    more: { shadow: { targets: ['function:shadow'] } },
+    route: { mirror: [{ upstream: 'shadow' }] },
+    functions: { shadow }
+  })
+
+  const headers = { 'content-type': 'text/plain' }
+  const reply = await send(gateway.port, { method: 'POST', path: '/a', headers }, 'text')
+
+  assert.deepEqual([reply.status, reply.body.toString()], [200, 'primary'])
+  assert.equal(await copied.promise, '/a text')
+})

@@ -34,6 +34,8 @@ import { createBalancers } from 'fastify-gateway/balancer'
 import { loadConfigFile, parseOptions } from 'fastify-gateway/config'
 import discovery, { type DiscoveryOptions } from 'fastify-gateway/discovery'
 import { InvalidConfigError } from 'fastify-gateway/errors'
+import { createEventHandler, defineEventHandler, type EventFunction, type PlatformHandler } from 'fastify-gateway/events'
+import { z } from 'zod'
 import health, { type HealthChange } from 'fastify-gateway/health'
 import { requestId } from 'fastify-gateway/middleware'
 import proxy from 'fastify-gateway/proxy'
@@ -60,12 +62,23 @@ const target = createServer((request, response) => response.end(String(request.h
 await new Promise<void>((resolve) => target.listen(0, '127.0.0.1', resolve))
 const url = 'http://127.0.0.1:' + (target.address() as AddressInfo).port
 
+const greet = defineEventHandler({ input: z.object({ key: z.string() }) }, ({ key }, context) => {
+  const left: number = context.remainingTime()
+  return key.toUpperCase() + (left > 0)
+})
+const typed: EventFunction<{ key: string }> = greet
+// @ts-expect-error the event has no such field
+defineEventHandler({ input: z.object({ key: z.string() }) }, ({ kee }) => kee)
+// @ts-expect-error the result is no string
+defineEventHandler({ output: z.string() }, () => 1)
+
 const found: DiscoveryOptions = { upstreams: { api: { discover: [{ dns: 'api.internal', port: 3000 }] } } }
 const changes: HealthChange[] = []
 console.error(typeof discovery, typeof found, typeof health)
 const app = Fastify({ serverFactory: createServerFactory(parseOptions({}).server) })
 await app.register(gateway, {
   strategies: [last],
+  functions: { greet: typed },
   upstreams: { api: { strategy: 'last', targets: ['http://127.0.0.1:1', url] } },
   routes: [{ id: 'api', match: { path: '/api/*' }, upstream: 'api' }]
 })
@@ -77,6 +90,8 @@ app.addHook('onResponse', async (request) => {
 })
 const balancer: Balancer = app.balancers.get('api')
 const { statusCode, headers, body } = await app.inject('/api/1')
+const greeting: unknown = await app.events.invoke('greet', { key: 'v' })
+const handler: PlatformHandler = createEventHandler(app)
 await app.close()
 target.close()
 
@@ -87,7 +102,7 @@ try {
   refused = error instanceof InvalidConfigError && error.code === 'FST_GATEWAY_INVALID_CONFIG'
 }
 const known = [typeof proxy, typeof loadConfigFile, createBalancers().strategies.names.includes('round-robin')]
-console.log(JSON.stringify({ statusCode, body, route: headers['x-route'], upstream, size: balancer.targets.length, refused, known }))
+console.log(JSON.stringify({ statusCode, body, route: headers['x-route'], upstream, size: balancer.targets.length, refused, known, greeting, handler: typeof handler }))
 `
 
 interface Manifest {
@@ -138,7 +153,9 @@ test('the packed package compiles in a strict project, library check included, a
     upstream: 'api',
     size: 2,
     refused: true,
-    known: ['function', 'function', true]
+    known: ['function', 'function', true],
+    greeting: 'Vtrue',
+    handler: 'function'
   })
 })
 
