@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util'
-import { FAULTS, NO_FAULTS } from './chaos/behaviour.ts'
+import { BEHAVIOURS, NO_FAULTS, parseFaults, targetsWith } from './chaos/behaviour.ts'
 import type { ChaosLoadResult } from './chaos/load.ts'
 import { chaos } from './chaos/run.ts'
 import { PLAIN, RESILIENT } from './chaos/setups.ts'
@@ -9,17 +9,22 @@ const { values } = parseArgs({
   options: {
     seconds: { type: 'string', default: '60' },
     rate: { type: 'string', default: '400' },
-    seed: { type: 'string', default: '1' }
+    seed: { type: 'string', default: '1' },
+    faults: { type: 'string', default: 'slow,fails fast,flaps,black hole' }
   }
 })
 const common = { seconds: Number(values.seconds), perSecond: Number(values.rate), seed: Number(values.seed) }
+const faults = parseFaults(values.faults)
+const behaviours = targetsWith(faults)
 const runs = [
   { name: 'ten healthy targets', behaviours: NO_FAULTS, upstream: RESILIENT },
-  { name: 'four bad ones among them', behaviours: FAULTS, upstream: RESILIENT },
-  { name: 'the same, round robin without health', behaviours: FAULTS, upstream: PLAIN }
+  { name: `${faults.length} bad ones among them`, behaviours, upstream: RESILIENT },
+  { name: 'the same, round robin without health', behaviours, upstream: PLAIN }
 ]
 
-console.log(`Node ${process.version}, ${values.rate} requests/s for ${values.seconds} s, seed ${values.seed}\n`)
+console.log(`Node ${process.version}, ${values.rate} requests/s for ${values.seconds} s, seed ${values.seed}`)
+for (const fault of new Set(faults)) console.log(`- ${fault}: ${BEHAVIOURS[fault]}`)
+console.log()
 const results: [string, ChaosLoadResult][] = []
 for (const { name, ...run } of runs) results.push([name, await chaos({ ...run, ...common })])
 console.log(

@@ -325,12 +325,12 @@ const faults: [name: string, input: unknown, expected: string][] = [
   [
     'an unknown failure to retry on',
     withUpstream({ retry: { on: ['conect'] } }),
-    "options.upstreams.users.retry.on[0]: found 'conect', expected connect, reset, timeout, 429 or a status from 500 to 599 (did you mean 'connect'?)"
+    "options.upstreams.users.retry.on[0]: found 'conect', expected connect, reset, timeout, malformed, 429 or a status from 500 to 599 (did you mean 'connect'?)"
   ],
   [
     'a status that is not worth a retry',
     withUpstream({ retry: { on: [404] } }),
-    'options.upstreams.users.retry.on[0]: found 404, expected connect, reset, timeout, 429 or a status from 500 to 599'
+    'options.upstreams.users.retry.on[0]: found 404, expected connect, reset, timeout, malformed, 429 or a status from 500 to 599'
   ],
   [
     'a hash key without a name',

@@ -78,6 +78,7 @@ test('a queue that is full is a 503 at once', async (t) => {
   await eventually(() => gateway.seen.arrived === 2, 'the request does not arrive')
 
   assertError(await send(gateway.port), 503, 'FST_GATEWAY_QUEUE_FULL')
+  assert.equal(gateway.app.balancers.get('users').overflows, 1)
   target.answer()
   await target.arrived(1)
   target.answer()

@@ -28,6 +28,25 @@ test('GET goes to another target when the first resets the connection before the
   assert.deepEqual([first.heads.length, second.heads.length], [1, 1])
 })
 
+for (const [on, status, asked] of [
+  [undefined, 502, 0],
+  [['malformed' as const], 200, 1]
+] as const) {
+  test(`what is no HTTP leads to a ${status} where retry.on is ${on ?? 'as by default'}`, async (t) => {
+    const first = script((socket) => socket.end('HTTP/1.1 OK 200\r\n\r\n'))
+    const second = always(OK)
+    const targets = [await startRawTarget(t, first.onSocket), await startRawTarget(t, second.onSocket)]
+    const gateway = await startGateway(
+      t,
+      targets.map(({ url }) => url),
+      { upstream: { retry: on === undefined ? {} : { on: [...on] } } }
+    )
+
+    assert.equal((await send(gateway.port)).status, status)
+    assert.deepEqual([first.heads.length, second.heads.length], [1, asked])
+  })
+}
+
 test('a 503 is tried at another target, and the last one passes through', async (t) => {
   const targets = [always(BUSY), always(BUSY)]
   const urls: string[] = []
@@ -200,6 +219,7 @@ test('a target at maxConnections is passed over, and with no other it is a 503',
   await eventually(() => silent.heads.length === 1, 'the first request does not arrive')
 
   assertError(await send(gateway.port), 503, 'FST_GATEWAY_NO_TARGET')
+  assert.equal(gateway.app.balancers.get('users').overflows, 1)
   gateway.app.server.closeAllConnections()
   await waiting
   await gateway.idle()

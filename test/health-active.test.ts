@@ -190,6 +190,21 @@ test('while results speak against the state, checks follow at the faster interva
   assert.deepEqual(begun, [0, 10_000, 11_000, 12_000, 22_000, 23_000, 33_000])
 })
 
+test('an unhealthy target is checked at the interval for unhealthy ones, and faster where it may be back', () => {
+  const intervals = { interval: '10s', fastInterval: '1s', unhealthyInterval: '30s' }
+  const { checks, time, begun, all } = start({ ...intervals, fall: 1, rise: 2 })
+  checks.start()
+  time.advance(5_000)
+
+  all.answer = 'fail'
+  time.advance(30_000)
+  all.answer = 'fine'
+  time.advance(20_000)
+
+  // Unhealthy by 10 s, healthy by 40 and 41 s.
+  assert.deepEqual(begun, [0, 10_000, 40_000, 41_000, 51_000])
+})
+
 test('no more checks are under way at once than concurrency says, and all get their turn', () => {
   const targets = Array.from({ length: 7 }, (_, index) => `http://h${index}:1`)
   const { checks, time, begun, all, story } = start({ concurrency: 2, interval: '10s' }, { targets })

@@ -19,7 +19,7 @@ export interface ChaosOptions {
 
 /** Runs a steady load through a gateway whose targets behave as told; each side is a process of its own. */
 export async function chaos({ behaviours, upstream, seed, ...rate }: ChaosOptions): Promise<ChaosLoadResult> {
-  const targets = start('./targets', [String(seed), ...behaviours])
+  const targets = start('./targets', [String(seed), behaviours.join(',')])
   const folder = mkdtempSync(join(tmpdir(), 'chaos-'))
   try {
     const [ports]: number[][] = await once(targets, 'message')

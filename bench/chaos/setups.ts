@@ -8,7 +8,7 @@ const timeouts = { connect: '250ms', response: '500ms', idle: '1s' } as const
 export const RESILIENT: Upstream = {
   strategy: 'least-response-time',
   timeouts,
-  retry: { attempts: 3, on: ['connect', 'reset', 'timeout', 502, 503, 504], backoff: { base: 0 } },
+  retry: { attempts: 3, on: ['connect', 'reset', 'timeout', 'malformed', 502, 503, 504], backoff: { base: 0 } },
   health: {
     passive: {
       enabled: true,

@@ -49,6 +49,8 @@ export class Balancer {
   measures: boolean
   /** Asked before an exchange gets its first target; undefined = all may pass. */
   gate: Gate | undefined = undefined
+  /** Requests that were turned away so far because nothing had room for them, the queue included. */
+  overflows = 0
   readonly #now: () => number
   readonly #observers: BalancerObserver[] = []
   readonly #targets = new TargetList()

@@ -67,6 +67,9 @@ export const active = mapping({
   fastInterval: positiveDuration()
     .optional()
     .describe('The same while results speak against the state, but not often enough yet; by default as `interval`.'),
+  unhealthyInterval: positiveDuration()
+    .optional()
+    .describe('The same while the target is unhealthy; by default as `interval`.'),
   jitter: share().prefault(0.1).describe('Part of the interval by which it may be longer, at random.'),
   timeout: positiveDuration().prefault('5s').describe('How long a check may take, connection included.'),
   fall: positiveCount().prefault(3).describe('Failures in a row that make a target unhealthy.'),

@@ -22,7 +22,7 @@ import {
 export type HashKey = { from: 'ip' | 'path' | 'url' } | { from: 'header' | 'cookie' | 'query'; name: string }
 
 /** What makes an attempt worth another one: how it failed, or a status. */
-export type RetryCondition = 'connect' | 'reset' | 'timeout' | number
+export type RetryCondition = 'connect' | 'reset' | 'timeout' | 'malformed' | number
 
 const HTTP_ORIGIN = /^https?:\/\/[^\s/?#\\@]+\/?$/i
 const UNIX_SOCKET = /^unix:\/[^\0]*[^\0/]$/
@@ -31,7 +31,7 @@ const WITH_PATH = /^https?:\/\/[^\s/?#\\@]+\/[^\s?#\\@]+$/i
 const HOST_NAME = /^(?=.{1,253}$)[\w-]{1,63}(\.[\w-]{1,63})*\.?$/
 const DNS_SERVER = /^(\d{1,3}(\.\d{1,3}){3}|[\da-f:.]*:[\da-f:.]*:[\da-f:.]*|\[[\da-f:.]+\])(:\d{1,5})?$/i
 const ATTEMPT_HEADER = /^x-(?!forwarded-)[\w-]+$/i
-const RETRY_FAILURES = ['connect', 'reset', 'timeout'] as const
+const RETRY_FAILURES = ['connect', 'reset', 'timeout', 'malformed'] as const
 const TARGET_URL =
   'http://host:port, https://host:port, unix:/path, function:NAME or app:NAME, without user, query or fragment'
 

@@ -147,8 +147,7 @@ export class ActiveChecks {
   /** From the beginning of one check to that of the next, but never before the end of the first. */
   #wait(subject: Subject, elapsed: number): void {
     const { rules, random, timetable } = this.#setup
-    const interval = subject.verdict.isInTransition ? (rules.fastInterval ?? rules.interval) : rules.interval
-    const wait = interval * (1 + rules.jitter * random())
+    const wait = intervalAfter(subject.verdict, rules) * (1 + rules.jitter * random())
     subject.stop = timetable.after(Math.max(0, wait - elapsed), () => this.#check(subject))
   }
 
@@ -179,6 +178,12 @@ export class ActiveChecks {
   #createVerdict(): Verdict {
     return new Verdict(this.#setup.rules.fall, this.#setup.rules.rise)
   }
+}
+
+function intervalAfter({ state, isInTransition }: Verdict, rules: CheckRules): number {
+  const { interval, fastInterval, unhealthyInterval = interval } = rules
+  const usual = state === 'unhealthy' ? unhealthyInterval : interval
+  return isInTransition ? (fastInterval ?? usual) : usual
 }
 
 function countOf(checks: number): string {

@@ -47,6 +47,8 @@ export interface UpstreamHealth {
   /** The state of its own circuit breaker; `closed` where it has none. */
   readonly circuit: BreakerState
   readonly targets: readonly TargetHealth[]
+  /** Requests that were turned away because no target had room, nor the queue. */
+  readonly overflows: number
   /** How often each event has happened, where it has. */
   readonly events: Readonly<Partial<Record<HealthEvent, number>>>
 }
@@ -93,12 +95,13 @@ export class Health extends EventEmitter<HealthEvents> {
   /** The state of all upstreams, by name, as it is now. */
   snapshot(): Record<string, UpstreamHealth> {
     return Object.fromEntries(
-      [...this.#balancers].map(([name, { levels, targets }]) => [
+      [...this.#balancers].map(([name, { levels, targets, overflows }]) => [
         name,
         {
           panic: levels.some(({ panic }) => panic),
           circuit: this.#circuits.get(name)?.state ?? 'closed',
           targets: targets.map(stateOf),
+          overflows,
           events: { ...this.#counts.get(name) }
         }
       ])

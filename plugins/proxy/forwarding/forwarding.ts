@@ -197,7 +197,10 @@ export class Forwarding implements AttemptOwner, Expiring, PickContext, Waiter {
     const isBusy = balancer.isFull || balancer.targets.some((target) => target.isFull(this))
     if (!isBusy) this.refuse(new NoTargetError(name))
     else if (queue.add(this)) this.waitDeadline = this.deadlines.after(queue.timeout)
-    else this.refuse(queue.enabled ? new QueueFullError(name) : new NoTargetError(name))
+    else {
+      balancer.overflows++
+      this.refuse(queue.enabled ? new QueueFullError(name) : new NoTargetError(name))
+    }
   }
 
   /** No target of the upstream takes the request: another upstream may. */

@@ -1,5 +1,11 @@
 import type { RetryCondition, UpstreamConfig } from '../../config/index.ts'
-import { ConnectFailedError, ConnectTimeoutError, ResponseTimeoutError, TargetClosedError } from '../../errors.ts'
+import {
+  BadResponseError,
+  ConnectFailedError,
+  ConnectTimeoutError,
+  ResponseTimeoutError,
+  TargetClosedError
+} from '../../errors.ts'
 import { readRetryAfter } from './retry-after.ts'
 import { RetryBudget } from './retry-budget.ts'
 import type { OutgoingRequest } from './types.ts'
@@ -83,9 +89,10 @@ export function isIdempotent(method: string): boolean {
 }
 
 /** What a failed attempt is called in `retry.on`; undefined for failures that are never tried again. */
-export function conditionOf(error: Error): 'connect' | 'reset' | 'timeout' | undefined {
+export function conditionOf(error: Error): Exclude<RetryCondition, number> | undefined {
   if (error instanceof ConnectFailedError || error instanceof ConnectTimeoutError) return 'connect'
   if (error instanceof TargetClosedError) return 'reset'
+  if (error instanceof BadResponseError) return 'malformed'
   if (error instanceof ResponseTimeoutError) return 'timeout'
   return undefined
 }
