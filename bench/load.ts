@@ -1,11 +1,14 @@
-import { connect, type Socket } from 'node:net'
+import { Client, type ClientOptions } from './client.ts'
+import { type Exchange, http, requestOf } from './exchanges.ts'
 
 export interface LoadOptions {
   readonly port: number
   readonly requests: number
   readonly connections: number
-  /** A whole request, head and body. @default a small GET */
-  readonly request?: Buffer
+  /** @default a small GET */
+  readonly exchange?: Exchange
+  /** @default false */
+  readonly tls?: boolean | undefined
 }
 
 export interface LoadResult {
@@ -14,93 +17,60 @@ export interface LoadResult {
   readonly latencies: Float64Array
 }
 
-/** Milliseconds without a byte after which no answer will come any more. */
-const SILENCE = 10_000
-const HEAD_END = Buffer.from('\r\n\r\n')
+export const SMALL_GET: Exchange = http(requestOf('GET', '/users/42?full=1'))
 
-/** A request with this body length, as bytes. */
-export function requestOf(method: string, path: string, bodyLength = 0): Buffer {
-  const head = `${method} ${path} HTTP/1.1\r\nhost: bench.example\r\naccept: */*\r\nuser-agent: bench\r\n`
-  const length = bodyLength === 0 ? '' : `content-length: ${bodyLength}\r\n`
-  return Buffer.concat([Buffer.from(`${head}${length}\r\n`), Buffer.alloc(bodyLength, 'x')])
-}
-
-const SMALL_GET = requestOf('GET', '/users/42?full=1')
-
-/**
- * Sends requests over keep-alive connections, one at a time on each, as fast as they are answered. Anything but a 200
- * with a content-length is an error: a fast failure must not pass for a good result.
- */
-export async function load({ port, requests, connections, request = SMALL_GET }: LoadOptions): Promise<LoadResult> {
+/** Sends requests, one at a time on each connection, as fast as they are answered. Rejects with the first failure. */
+export async function load({
+  port,
+  requests,
+  connections,
+  exchange = SMALL_GET,
+  tls
+}: LoadOptions): Promise<LoadResult> {
   const latencies = new Float64Array(requests)
+  const clients = await openClients(connections, { port, exchange, tls })
   let begun = 0
   let done = 0
   const start = performance.now()
-  await Promise.all(
-    Array.from({ length: connections }, async () => {
-      const socket = await open(port)
-      await serve(socket).finally(() => socket.destroy())
-    })
-  )
-  return { seconds: (performance.now() - start) / 1_000, latencies }
+  try {
+    await Promise.all(clients.map(serve))
+    return { seconds: (performance.now() - start) / 1_000, latencies }
+  } finally {
+    for (const client of clients) client.close()
+  }
 
-  function serve(socket: Socket): Promise<void> {
+  function serve(client: Client): Promise<void> {
     return new Promise((resolve, reject) => {
-      let head: Buffer = Buffer.alloc(0)
-      /** Bytes of the answer still to come; negative while its head is incomplete. */
-      let left = -1
       let sentAt = 0
-      socket.setTimeout(SILENCE, () => reject(new Error('no answer')))
-      socket.on('error', reject)
-      socket.on('close', () => reject(new Error('connection closed under load')))
-      socket.on('data', (chunk: Buffer) => {
-        if (left < 0) {
-          head = head.length === 0 ? chunk : Buffer.concat([head, chunk])
-          const length = answerLength(head)
-          if (length === -1) return
-          left = length - head.length
-        } else {
-          left -= chunk.length
-        }
-        if (Number.isNaN(left) || left < 0) {
-          reject(new Error(`unexpected answer: ${head.toString('latin1', 0, 500)}`))
-          return
-        }
-        if (left > 0) return
-        head = Buffer.alloc(0)
-        left = -1
-        latencies[done++] = performance.now() - sentAt
-        next()
-      })
-      next()
-
-      function next() {
-        if (begun === requests) {
+      const next = () => {
+        const request = exchange.requests[begun % exchange.requests.length]
+        if (begun === requests || request === undefined) {
           resolve()
           return
         }
         begun++
         sentAt = performance.now()
-        socket.write(request)
+        client.send(request)
       }
+      client.onFailure = reject
+      client.onAnswer = () => {
+        latencies[done++] = performance.now() - sentAt
+        next()
+      }
+      client.watch()
+      next()
     })
   }
 }
 
-/** Bytes of the whole answer that begins here; -1 while its head is incomplete, NaN if it is not what was asked for. */
-function answerLength(received: Buffer): number {
-  const end = received.indexOf(HEAD_END)
-  if (end < 0) return -1
-  const head = received.toString('latin1', 0, end)
-  const length = /\r\ncontent-length: (\d+)/i.exec(head)?.[1]
-  return head.startsWith('HTTP/1.1 200 ') ? end + HEAD_END.length + Number(length) : Number.NaN
-}
-
-/** A connection to a local port. */
-export function open(port: number): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const socket = connect({ host: '127.0.0.1', port, noDelay: true })
-    socket.once('error', reject)
-    socket.once('connect', () => resolve(socket))
-  })
+/** As many clients; all of them, or none. */
+export async function openClients(count: number, options: Omit<ClientOptions, 'number'>): Promise<Client[]> {
+  const opened = await Promise.allSettled(
+    Array.from({ length: count }, (_, number) => Client.open({ ...options, number }))
+  )
+  const clients = opened.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
+  const failed = opened.find((result) => result.status === 'rejected')
+  if (failed === undefined) return clients
+  for (const client of clients) client.close()
+  throw failed.reason
 }

@@ -1,7 +1,8 @@
 /** Something measured again and again. */
 export interface Case<T> {
   readonly name: string
-  run(): T | Promise<T>
+  /** Undefined if there is nothing to count. */
+  run(): T | undefined | Promise<T | undefined>
 }
 
 /**

@@ -2,29 +2,30 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { availableParallelism } from 'node:os'
-import { open } from './load.ts'
-import type { Command } from './proxies/index.ts'
+import { open } from './client.ts'
+import type { Command } from './proxies/types.ts'
 
 /** Whether processes can be pinned to a processor: taskset is there, and more than one processor. */
 export const pins = availableParallelism() > 1 && hasTaskset()
 
-/** Starts a program, on one processor where that is possible, and waits until its port takes connections. */
+/** Starts a program, on one processor where that is possible and asked for, and waits until its port takes connections. */
 export async function startProcess(
   { program, args, env }: Command,
   port: number,
-  processor: number
+  processor: number | undefined
 ): Promise<ChildProcess> {
-  const [first = '', ...rest] = pins ? ['taskset', '-c', String(processor), program, ...args] : [program, ...args]
+  const pinned = pins && processor !== undefined
+  const [first = '', ...rest] = pinned ? ['taskset', '-c', String(processor), program, ...args] : [program, ...args]
   const options = { stdio: 'ignore', env: { ...process.env, NODE_ENV: 'production', ...env } } as const
   const child = spawn(first, rest, options)
   child.on('error', () => {})
-  for (let left = 400; ; left--) {
+  for (let left = 1_000; ; left--) {
     const socket = await open(port).catch(() => undefined)
     socket?.destroy()
     if (socket !== undefined) return child
     if (left === 0) child.kill('SIGKILL')
     if (left === 0 || child.exitCode !== null) throw new Error(`${program} ${args.join(' ')} does not listen`)
-    await new Promise((resolve) => setTimeout(resolve, 50))
+    await new Promise((resolve) => setTimeout(resolve, 20))
   }
 }
 

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { compare } from '../bench/compare.ts'
-import { load, requestOf } from '../bench/load.ts'
+import { http, requestOf } from '../bench/exchanges.ts'
+import { load } from '../bench/load.ts'
 import { interleave, median, quantile, table, timePerCall } from '../bench/measure.ts'
 import { OWN, proxies } from '../bench/proxies/index.ts'
 import { portOf, startTarget } from './helper.ts'
@@ -71,7 +72,8 @@ for (const { name, status, headers } of failures) {
 }
 
 test('a comparison has a row for each server that is there, and says who is left out', async () => {
-  const scenario = { title: 'tiny', request: requestOf('POST', '/bytes/70000', 70_000), connections: 2, requests: 4 }
+  const exchange = http(requestOf('POST', '/bytes/70000', 70_000))
+  const scenario = { title: 'tiny', exchange, connections: 2, requests: 4 }
   const absent = { name: 'absent', prepare: () => 'it is not there' }
   const present = proxies.filter(({ name }) => name === OWN || name === 'node:http, no proxy')
 
@@ -82,6 +84,6 @@ test('a comparison has a row for each server that is there, and says who is left
     rows.filter((row) => row.length > 2).map(([, name]) => name?.replace(/^-+$/, '')),
     ['tiny', '', OWN, 'node:http, no proxy']
   )
-  assert.ok(rows.slice(2, 4).every((row) => Number(row[5]) > 0 && row.at(-2) === '0'))
+  assert.ok(rows.slice(2, 4).every((row) => Number.parseFloat(row[5] ?? '') > 0 && row.at(-2) === '0'))
   assert.match(text, /absent is left out: it is not there$/)
 })

@@ -18,5 +18,8 @@ func main() {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = 256
 	proxy.Transport = transport
+	if len(os.Args) > 4 {
+		log.Fatal(http.ListenAndServeTLS(os.Args[1], os.Args[3], os.Args[4], proxy))
+	}
 	log.Fatal(http.ListenAndServe(os.Args[1], proxy))
 }
