@@ -63,7 +63,7 @@ export class KetamaRing {
   /** Takes an owner's points out; the owners after it move up by one. */
   remove(owner: number): void {
     if (this.#added.length > 0) this.#merge()
-    this.#drop(owner)
+    this.#drop([owner])
     const owners = this.#owners
     for (let index = 0; index < this.#size; index++) {
       const other = owners[index] ?? 0
@@ -86,7 +86,7 @@ export class KetamaRing {
   }
 
   #merge(): void {
-    for (const owner of this.#dropped) this.#drop(owner)
+    if (this.#dropped.size > 0) this.#drop(this.#dropped)
     this.#dropped.clear()
     const added = sortTogether(this.#added)
     this.#added = []
@@ -119,14 +119,16 @@ export class KetamaRing {
     return low
   }
 
-  /** Takes the points of an owner out; the index over them is to be made anew. */
-  #drop(gone: number): void {
+  /** Takes the points of some owners out; the index over them is to be made anew. */
+  #drop(gone: Iterable<number>): void {
+    const isGone: boolean[] = []
+    for (const owner of gone) isGone[owner] = true
     const hashes = this.#hashes
     const owners = this.#owners
     let kept = 0
     for (let index = 0; index < this.#size; index++) {
       const owner = owners[index] ?? 0
-      if (owner === gone) continue
+      if (isGone[owner] === true) continue
       hashes[kept] = hashes[index] ?? 0
       owners[kept++] = owner
     }
