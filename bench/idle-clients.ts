@@ -99,7 +99,7 @@ function withCollector({ program, args, env = {} }: Command, file: string): Comm
 async function memoryOf({ child }: Server, file: string): Promise<Footprint> {
   rmSync(file, { force: true })
   if (child.spawnargs.includes('--import')) {
-    child.kill('SIGUSR2')
+    child.kill('SIGWINCH')
     for (let left = 500; left > 0 && !existsSync(file); left--) await sleep(10)
   }
   // What is given back to the system takes a moment.
