@@ -18,6 +18,7 @@ const malformed: Record<string, string> = {
   'a hexadecimal length': `${OK}Content-Length: 0x2\r\n\r\nok`,
   'a length with a space in it': `${OK}Content-Length: 1 2\r\n\r\nok`,
   'a length above 2^53': `${OK}Content-Length: 9007199254740993\r\n\r\n`,
+  'a tab behind a length': `${OK}Content-Length: 2\t\r\n\r\nok`,
   'a length of 20 digits': `${OK}Content-Length: 18446744073709551618\r\n\r\n`,
   'the same length twice': `${OK}Content-Length: 0\r\nContent-Length: 0\r\n\r\n`,
   'two lengths': `${OK}Content-Length: 2\r\nContent-Length: 3\r\n\r\nok`,
@@ -51,6 +52,8 @@ const malformed: Record<string, string> = {
   'a chunk extension with an open quote': `${CHUNKED}3;x="a\r\ndef\r\n0\r\n\r\n`,
   'a chunk size line of 5 KiB': `${CHUNKED}3;${'a'.repeat(5 * 1024)}\r\ndef\r\n0\r\n\r\n`,
   'a chunk size line of 5 KiB that does not end': `${CHUNKED}3;${'a'.repeat(5 * 1024)}`,
+  'a length among trailers': `${CHUNKED}0\r\nContent-Length: 0\r\n\r\n`,
+  'a coding among trailers': `${CHUNKED}0\r\nTransfer-Encoding: chunked\r\n\r\n`,
   'a trailer without a colon': `${CHUNKED}0\r\nbadtrailer\r\n\r\n`,
   'a LF alone behind a trailer': `${CHUNKED}0\r\nX-A: b\n\r\n\r\n`,
   'a trailer that is folded': `${CHUNKED}0\r\nX-A: b\r\n c\r\n\r\n`,
@@ -86,6 +89,7 @@ const malformed: Record<string, string> = {
   'a head of 65 KiB': `${OK}X-A: ${'b'.repeat(65 * 1024)}\r\n\r\n`,
   'a head of 65 KiB that does not end': `${OK}X-A: ${'b'.repeat(65 * 1024)}`,
   'a 101 nobody asked for': 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n',
+  'an informational response that closes': `HTTP/1.1 102 Processing\r\nConnection: close\r\n\r\n${OK}\r\n`,
   '33 informational responses': INFORMATION.repeat(33),
   'a bad header in an informational response': 'HTTP/1.1 103 Early Hints\r\nLink : a\r\n\r\n'
 }
@@ -147,6 +151,10 @@ const wellFormed: Record<string, GoodCase> = {
   },
   'HTTP/1.0 with a length': {
     text: 'HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok',
+    expected: { body: 'ok', ended: true, reusable: false }
+  },
+  'Proxy-Connection: close': {
+    text: `${OK}Proxy-Connection: close\r\nContent-Length: 2\r\n\r\nok`,
     expected: { body: 'ok', ended: true, reusable: false }
   },
   'HTTP/1.0 that keeps the connection': {

@@ -141,6 +141,7 @@ export class ResponseParser {
       return data.length
     }
     if (status < 200) {
+      if (fields.close) throw new BadResponseError('informational response that closes')
       if (++this.informations > MAX_INFORMATION) throw new BadResponseError('too many informational responses')
       this.events.onInformation(status, fields.headers)
       return end + 4
@@ -211,7 +212,10 @@ export class ResponseParser {
       return this.hold(data, at, MAX_HEAD, 'trailers too large')
     }
     if (end - at > MAX_HEAD) throw new BadResponseError('trailers too large')
-    this.end(readFields(data.toString('latin1', at, end), 0).headers)
+    const { headers, contentLength, transferEncoding } = readFields(data.toString('latin1', at, end), 0)
+    // Too late to say anything on framing (RFC 9110, section 6.5.1).
+    if (contentLength !== -1 || transferEncoding !== undefined) throw new BadResponseError('framing in trailers')
+    this.end(headers)
     return end + 4
   }
 
