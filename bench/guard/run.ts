@@ -3,7 +3,8 @@ import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { open, requestOf } from '../load.ts'
+import { open } from '../client.ts'
+import { requestOf } from '../exchanges.ts'
 import type { GuardReport } from './gateway.ts'
 
 export interface GuardCase {
@@ -20,7 +21,7 @@ export const cases: readonly GuardCase[] = [
 
 const WARM_UP = 300
 const REQUESTS = 500
-const ROUNDS = 3
+const ROUNDS = 5
 
 /**
  * Without optimized code, since that leaves allocations out or not as it has time to; and with room for all garbage of
