@@ -7,6 +7,8 @@ export type Outcome =
   /** The response has begun, and ends in a way that shows that it is not complete. */
   | 'cut'
 
+type Again = 'all' | 'idempotent' | 'none'
+
 /** One fault of a target, and what it leads to. */
 export interface Fault {
   /** What the target does. */
@@ -20,7 +22,9 @@ export interface Fault {
   /** The outcome while a large body is being sent, if it is another. */
   readonly uploading?: Outcome
   /** Which requests go to another target. */
-  readonly again: 'all' | 'idempotent' | 'none'
+  readonly again: Again
+  /** The same where a hook sees the response, if it differs. */
+  readonly hookedAgain?: Again
   /** Whether the connection to the target is used again; it depends on timing with an upload. */
   readonly kept: boolean
   /** It takes a timeout to notice. */
@@ -101,13 +105,16 @@ export const faults: readonly Fault[] = [
   malformed('switches protocols unasked', 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n'),
   malformed('begins with a malformed chunk', `${CHUNKED}fine\r\n`),
   fault('resets the connection after the head', resetsAfter(`${OK}Content-Length: 4\r\n\r\n`), 'cut', {
-    hooked: CLOSED
+    hooked: CLOSED,
+    hookedAgain: 'idempotent'
   }),
   fault('resets the connection within a body', resetsAfter(`${OK}Content-Length: 4\r\n\r\nfi`), 'cut', {
-    hooked: CLOSED
+    hooked: CLOSED,
+    hookedAgain: 'idempotent'
   }),
   fault('closes the connection within a body', closesAfter(`${OK}Content-Length: 5\r\n\r\nfine`), 'cut', {
-    hooked: CLOSED
+    hooked: CLOSED,
+    hookedAgain: 'idempotent'
   }),
   fault('resets the connection within a body of more than 64 KiB', resetsAfter(LARGE), 'cut'),
   fault('resets the connection between chunks', resetsAfter(`${CHUNKED}4\r\nfine\r\n`), 'cut'),

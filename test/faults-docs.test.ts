@@ -19,9 +19,14 @@ test('the table of faults in docs/forwarding.md is that of the tests', () => {
 })
 
 function render(page: string): string {
-  const rows = faults.map((one) => `| ${one.fault} | ${outcomes(one)} | ${again[one.again]} |\n`)
+  const rows = faults.map((one) => `| ${one.fault} | ${outcomes(one)} | ${repeated(one)} |\n`)
   const table = ['| the target | the client gets | tried again |\n', '|---|---|---|\n', ...rows].join('')
   return page.replace(TABLE, (_all, begin: string, end: string) => `${begin}\n${table}\n${end}`)
+}
+
+function repeated({ again: which, hookedAgain }: Fault): string {
+  if (hookedAgain === undefined) return again[which]
+  return [again[which], `with \`onSend\` hooks ${again[hookedAgain]}`].filter((text) => text !== '').join('; ')
 }
 
 function outcomes({ outcome, hooked, uploading }: Fault): string {

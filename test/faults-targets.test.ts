@@ -52,7 +52,7 @@ for (const hooked of [false, true]) {
         const client = clients[i]
         if (one === undefined || client === undefined) continue
         assertReply(reply, fault, one, hooked)
-        assertAttempts(targets, attempts, fault, one)
+        assertAttempts(targets, attempts, fault, one, hooked)
         await assertKept(targets, sockets, fault, one)
         await assertNext(t, gateway, client, reply, fault, one)
       }
@@ -139,10 +139,12 @@ function assertReply(
 function assertAttempts(
   targets: readonly ChaosTarget[],
   attempts: ReadonlyMap<string, number>,
-  { address, again }: Fault,
-  { id, method }: Case
+  { address, again, hookedAgain = again }: Fault,
+  { id, method }: Case,
+  isHooked: boolean
 ): void {
-  const repeated = again === 'all' || (again === 'idempotent' && method !== 'POST')
+  const asked = isHooked ? hookedAgain : again
+  const repeated = asked === 'all' || (asked === 'idempotent' && method !== 'POST')
   const visits = targets.map(({ visits }) => visits.filter(({ url }) => url.search === `?${id}`).length)
   if (address !== undefined) assert.deepEqual([attempts.get(`/fault?${id}`), ...visits], [2, 0, 0])
   else assert.deepEqual(visits.sort(), repeated ? [1, 1] : [0, 1], id)

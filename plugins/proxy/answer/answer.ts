@@ -6,6 +6,8 @@ import { reset } from './reset.ts'
 
 /** A response on its way to the client. */
 export interface Answer {
+  /** Something of it has left, or a hook has seen it. Until then another answer may take its place. */
+  readonly begun: boolean
   /** Returns `false` when the target must wait. */
   write(chunk: Buffer): boolean
   /** What has arrived so far was written, and there is more to come: time to let it out. */

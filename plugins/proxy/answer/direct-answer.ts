@@ -14,10 +14,11 @@ const SMALL = 1024
 
 /** Writes straight to the socket; for exchanges whose response no hook asks to see. */
 export class DirectAnswer implements Answer, Completable {
+  begun = false
+
   private readonly source: AnswerSource
   /** Bytes still to come; negative when unknown. */
   private remaining: number
-  private begun = false
   private ended = false
   private draining = false
   private last: Buffer | undefined = undefined

@@ -14,12 +14,13 @@ const WHOLE_BODY = 64 * 1024
  * Buffer, a larger or slower one as a stream.
  */
 export class HookedAnswer implements Answer, Completable {
+  begun = false
+
   private readonly source: AnswerSource
   private readonly bodyless: boolean
   private readonly chunks: Buffer[] = []
   private readonly whole: boolean
   private body: TargetBody | undefined = undefined
-  private sent = false
 
   constructor(source: AnswerSource) {
     const { reply, head } = source
@@ -35,7 +36,7 @@ export class HookedAnswer implements Answer, Completable {
   }
 
   flush(): void {
-    if (!this.whole && !this.sent) this.open()
+    if (!this.whole && !this.begun) this.open()
   }
 
   end(trailers: readonly string[]): void {
@@ -46,11 +47,11 @@ export class HookedAnswer implements Answer, Completable {
     }
     // Fastify would invent a type for a Buffer that has none.
     const typed = this.source.pairs.some((item, i) => i % 2 === 0 && item.toLowerCase() === 'content-type')
-    if (!this.sent && typed && trailers.length === 0) {
+    if (!this.begun && typed && trailers.length === 0) {
       completeAfterTurn(this)
       return
     }
-    if (!this.sent) this.open()
+    if (!this.begun) this.open()
     if (trailers.length > 0 && !reply.raw.headersSent) reply.removeHeader('content-length')
     if (trailers.length > 0) addTrailers(reply, trailers)
     this.body?.push(null)
@@ -64,7 +65,7 @@ export class HookedAnswer implements Answer, Completable {
   }
 
   fail(error: Error): boolean {
-    if (!this.sent) return false
+    if (!this.begun) return false
     const { reply, head } = this.source
     if (reply.raw.headersSent) truncate(reply, head)
     this.body?.destroy(error)
@@ -79,7 +80,7 @@ export class HookedAnswer implements Answer, Completable {
 
   private send(payload: unknown): void {
     const { reply, head, pairs } = this.source
-    this.sent = true
+    this.begun = true
     const stream = streamOf(reply.request.raw)
     if (stream !== undefined) resetOnDestroy(reply.raw, stream)
     for (const [name, value] of stream === undefined ? groupHeaders(pairs) : Object.entries(toHttp2Fields(pairs))) {

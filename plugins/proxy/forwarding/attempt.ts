@@ -160,6 +160,7 @@ export class Attempt implements TransportHandler, AnswerSource {
 
   onError(error: Error): void {
     this.handle = undefined
+    this.answer = undefined
     if (this.discarded) this.end('failure')
     else if (!this.over) this.owner.onAttemptError(this, error)
   }

@@ -143,7 +143,7 @@ export class Forwarding implements AttemptOwner, Expiring, PickContext, Waiter {
 
   onAttemptError(attempt: Attempt, error: Error): void {
     const unprocessed = isUnprocessed(error)
-    const repeatable = this.answer === undefined && isRepeatable(attempt.sent && !unprocessed, this.request)
+    const repeatable = this.answer?.begun !== true && isRepeatable(attempt.sent && !unprocessed, this.request)
     if (repeatable && !attempt.repeated && (unprocessed || isStale(error) || isOverloaded(error))) {
       // The target closed an idle connection just as we took it, or has too much to do on one of them: it has seen
       // nothing, or may see it twice, and nothing is wrong with it.
@@ -243,6 +243,7 @@ export class Forwarding implements AttemptOwner, Expiring, PickContext, Waiter {
   private dispatch(target: Target, options: DispatchOptions): void {
     const { request } = this
     const { rival } = options
+    this.withdraw()
     const attempt = new Attempt(this, target, options)
     this.attempt = attempt
     if (rival === undefined) {
@@ -255,6 +256,13 @@ export class Forwarding implements AttemptOwner, Expiring, PickContext, Waiter {
     const [name = 'host', , ...others] = request.headers
     const headers = [name, request.host ?? target.authority, ...others]
     attempt.start(request, request.body?.copy(), this.numbered(headers))
+  }
+
+  /** Forgets an answer that failed before anything of it left. */
+  private withdraw(): void {
+    if (this.answer === undefined) return
+    this.answer = undefined
+    this.exchange.bytes = 0
   }
 
   /** Headers for the next attempt, with its number where that is wanted. */
@@ -353,6 +361,8 @@ export class Forwarding implements AttemptOwner, Expiring, PickContext, Waiter {
     if (exchange.attempts === 0 || error instanceof NoTargetError)
       exchange.request.log.warn({ upstream: upstream.name }, error.message)
     if (this.answer?.fail(error) === true) return
+    // What has come of a body has not left.
+    exchange.bytes = 0
     const { reply } = exchange
     if (reply.sent) return
     if (!reply.request.raw.complete) closeAfterAnswer(reply)

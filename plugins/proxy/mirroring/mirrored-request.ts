@@ -104,6 +104,8 @@ export class MirroredRequest implements TransportHandler, BodySource, Expiring {
   }
 
   onPrimaryHead(head: ResponseHead): void {
+    // There is one before where a target failed within its answer, and another was asked.
+    this.primary?.drop()
     const limit = this.setup.config.compare?.bodyLimit ?? 0
     if (this.compares) this.primary = new ResponseCopy(head, limit, this.hold)
   }

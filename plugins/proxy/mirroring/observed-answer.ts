@@ -17,6 +17,10 @@ export class ObservedAnswer implements Answer {
     this.observer = observer
   }
 
+  get begun(): boolean {
+    return this.answer.begun
+  }
+
   write(chunk: Buffer): boolean {
     this.observer.onAnswerData(chunk)
     return this.answer.write(chunk)
