@@ -48,6 +48,15 @@ test('what is done to a target by order is an event, a line in the log and a cou
   ])
 })
 
+test('the snapshot has the number of requests that found no room', async (t) => {
+  const { app, users } = await watch(t, { targets: TARGETS })
+  const before = app.health.snapshot().users?.overflows
+
+  users.overflows += 2
+
+  assert.deepEqual([before, app.health.snapshot().users?.overflows], [0, 2])
+})
+
 test('a panic is a warning, and its end is told', async (t) => {
   const { app, users, changes, lines } = await watch(t, { targets: TARGETS, panicThreshold: 0.6 })
 

@@ -3,10 +3,9 @@ import { FailureWindows } from './failure-windows.ts'
 import type { BalancerObserver, Gate, LevelState } from './observer.ts'
 import { PriorityLevels } from './priority-levels.ts'
 import { SlowStart, type SlowStartOptions } from './slow-start.ts'
-import { checkTarget, checkWeight, Target, type TargetOptions } from './target.ts'
-import type { GroupOwner } from './target-group.ts'
+import { checkWeight, Target, type TargetOptions } from './target.ts'
+import type { GroupOwner, TargetGroup } from './target-group.ts'
 import { TargetList } from './target-list.ts'
-import { trimTargetUrl } from './target-url.ts'
 import { NO_CONTEXT, NO_NEEDS, type Outcome, type PickContext, type Strategy, type StrategyNeeds } from './types.ts'
 
 /** Choices at the most that are passed over at the start. */
@@ -265,15 +264,18 @@ export class Balancer {
 
   #join(options: string | TargetOptions): Target {
     const whole = typeof options === 'string' ? { url: options } : options
-    checkTarget(whole)
-    if (this.find(whole.url) !== undefined) throw new DuplicateTargetError(trimTargetUrl(whole.url), this.name)
-    const { backup = false, priority = 0 } = whole
-    const level = this.#levels.of({ backup, priority })
-    const target = new Target(whole, level.group)
+    const target = new Target(whole, (checked) => this.#groupOf(checked))
+    const level = this.#levels.of(target)
     level.targets.add(target)
     level.strategy.add(target)
     this.#targets.add(target)
     return target
+  }
+
+  /** The targets beside which one works that is new. */
+  #groupOf(target: Target): TargetGroup {
+    if (this.find(target.url) !== undefined) throw new DuplicateTargetError(target.url, this.name)
+    return this.#levels.of(target).group
   }
 
   #onRamp(target: Target): void {

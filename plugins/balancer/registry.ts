@@ -10,6 +10,7 @@ import type { SlowStartOptions } from './slow-start.ts'
 import { builtInStrategies } from './strategies/index.ts'
 import type { TargetOptions } from './target.ts'
 import type { Strategy, StrategyDeps, StrategyFactory, StrategyOptions } from './types.ts'
+import { checkUpstream } from './upstream-options.ts'
 
 /** A strategy's name; or its name beside its options; or its name and its options apart. */
 export type StrategyChoice =
@@ -84,9 +85,14 @@ export class BalancerRegistry {
     return this.#balancers.has(name)
   }
 
-  /** @throws DuplicateUpstreamError, UnknownStrategyError, InvalidStrategyError, InvalidTargetError, DuplicateTargetError */
-  add(name: string, { strategy, targets = [], slowStart, panicThreshold, maxConnections }: UpstreamOptions): Balancer {
+  /**
+   * @throws DuplicateUpstreamError, InvalidConfigError, UnknownStrategyError, InvalidStrategyError, InvalidTargetError,
+   * DuplicateTargetError
+   */
+  add(name: string, options: UpstreamOptions): Balancer {
     if (this.#balancers.has(name)) throw new DuplicateUpstreamError(name)
+    checkUpstream(name, options)
+    const { strategy, targets = [], slowStart, panicThreshold, maxConnections } = options
 
     const deps: StrategyDeps = {
       ...this.#deps,

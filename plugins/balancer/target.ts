@@ -83,10 +83,12 @@ export class Target implements TargetAddress {
   #draining = false
   #ramp = FULL_RAMP
 
-  /** @throws InvalidTargetError */
-  constructor(options: TargetOptions, group: TargetGroup = new TargetGroup()) {
+  /**
+   * @param groupOf called once, when the options are found good; what it throws is passed on
+   * @throws InvalidTargetError
+   */
+  constructor(options: TargetOptions, groupOf: (target: Target) => TargetGroup = () => new TargetGroup()) {
     checkTarget(options)
-    this.group = group
     this.url = trimTargetUrl(options.url)
     const address = parseTargetUrl(this.url)
     this.protocol = address.protocol
@@ -103,6 +105,7 @@ export class Target implements TargetAddress {
     this.maxFails = options.maxFails ?? DEFAULTS.maxFails
     this.failTimeout = options.failTimeout ?? DEFAULTS.failTimeout
     this.check = options.check ?? DEFAULTS.check
+    this.group = groupOf(this)
   }
 
   /** Set by `Balancer.setWeight`, which tells the strategy. */
@@ -214,7 +217,7 @@ export function checkWeight(url: string, weight: number): void {
 }
 
 /** @throws InvalidTargetError */
-export function checkTarget(options: TargetOptions): void {
+function checkTarget(options: TargetOptions): void {
   if (typeof options?.url !== 'string') throw new InvalidTargetError(String(options?.url), 'the url must be a string')
   for (const [name, value] of Object.entries(options)) {
     const fault = value === undefined ? undefined : faultOf(name, value)
