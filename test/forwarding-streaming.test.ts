@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { request } from 'node:http'
+import type { Socket } from 'node:net'
 import { test } from 'node:test'
 import {
   always,
@@ -10,7 +11,8 @@ import {
   RawClient,
   script,
   send,
-  startGateway
+  startGateway,
+  valuesOf
 } from './forwarding-helper.ts'
 import { startRawTarget, startTarget } from './helper.ts'
 
@@ -51,6 +53,24 @@ for (const hooked of [false, true]) {
     // What is on its way, the buffers of the system included; memory itself also counts what is not collected yet.
     assert.ok(held < 32 * MIB)
     await gateway.idle()
+  })
+
+  test(`bytes above 127 in a field stay as they are when the head comes before the body ${way}`, async (t) => {
+    const sockets: Socket[] = []
+    const target = script((socket) => {
+      sockets.push(socket)
+      socket.write('HTTP/1.1 200 OK\r\nX-Name: caf\xe9\r\nTransfer-Encoding: chunked\r\n\r\n', 'latin1')
+    })
+    const { url } = await startRawTarget(t, target.onSocket)
+    const gateway = await startGateway(t, [url], sketch)
+    const client = new RawClient(t, gateway.port)
+    client.write('GET / HTTP/1.1\r\nHost: gw.test\r\n\r\n')
+
+    const head = await client.until('\r\n\r\n')
+    sockets[0]?.write('2\r\nok\r\n0\r\n\r\n')
+    await client.until('\r\n0\r\n\r\n')
+
+    assert.deepEqual(valuesOf(head, 'x-name'), ['caf\xe9'])
   })
 
   test(`a client that does not read makes the target wait ${way}`, async (t) => {

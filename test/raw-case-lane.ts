@@ -32,7 +32,8 @@ export class Lane {
     this.target = target
   }
 
-  static async start(kind: GatewayKind): Promise<Lane> {
+  /** @param prepare is given the app before it is ready */
+  static async start(kind: GatewayKind, prepare: (app: FastifyInstance) => void = () => {}): Promise<Lane> {
     const target = new ScriptedTarget(new TargetSession({}, new Signal(), () => ''))
     await target.listen()
     const folder = mkdtempSync(join(tmpdir(), 'raw-case-'))
@@ -40,6 +41,7 @@ export class Lane {
     writeFileSync(file, JSON.stringify(configOf(kind, `http://127.0.0.1:${target.port}`)))
     const { app } = await buildApp({ GATEWAY_CONFIG: file, GATEWAY_LOG_LEVEL: 'silent' })
     rmSync(folder, { recursive: true })
+    prepare(app)
     await app.listen({ host: '127.0.0.1', port: 0 })
     return new Lane(app, target)
   }
@@ -125,9 +127,11 @@ export class Lanes {
   private readonly started: Lane[] = []
   private readonly counts = new Map<GatewayKind, number>()
   private readonly signal = new Signal()
+  private readonly prepare: ((app: FastifyInstance) => void) | undefined
 
-  constructor(most: number) {
+  constructor(most: number, prepare?: (app: FastifyInstance) => void) {
     this.most = most
+    this.prepare = prepare
   }
 
   run(one: RawCase): Promise<CaseResult> {
@@ -154,7 +158,7 @@ export class Lanes {
     const count = this.counts.get(kind) ?? 0
     if (free.length === 0 && count < this.most) {
       this.counts.set(kind, count + 1)
-      const lane = await Lane.start(kind)
+      const lane = await Lane.start(kind, this.prepare)
       this.started.push(lane)
       return lane
     }

@@ -53,6 +53,13 @@ export function truncate({ raw, request }: FastifyReply, head: ResponseHead): vo
   raw.destroy()
 }
 
+/** Lets the head of a response out before its body. */
+export function flushHead({ raw, request }: FastifyReply): void {
+  // In HTTP/1.1, flushHeaders() of Node.js would write bytes above 127 as UTF-8.
+  if (streamOf(request.raw) === undefined) raw.write('', 'latin1')
+  else raw.flushHeaders()
+}
+
 /** A number that changes as long as the client takes what was written for it. */
 export function progressOf({ raw, request }: FastifyReply): number {
   // The connection below a stream moves for others, too.

@@ -5,7 +5,7 @@ import type { FastifyReply } from 'fastify'
 import { streamOf } from '../../middleware/index.ts'
 import { groupHeaders, mergeReplyHeaders } from '../forwarding/response-headers.ts'
 import type { ResponseHead } from '../transport/index.ts'
-import { type Answer, type AnswerSource, isBodyless, truncate } from './answer.ts'
+import { type Answer, type AnswerSource, flushHead, isBodyless, truncate } from './answer.ts'
 import { type Completable, completeAfterTurn } from './completion.ts'
 import { toHttp2Fields } from './http2-response.ts'
 
@@ -51,7 +51,7 @@ export class DirectAnswer implements Answer, Completable {
 
   flush(): void {
     if (!this.begun) this.begin()
-    this.source.reply.raw.flushHeaders()
+    flushHead(this.source.reply)
   }
 
   end(trailers: readonly string[]): void {

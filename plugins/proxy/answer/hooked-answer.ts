@@ -1,7 +1,7 @@
 import { Readable, type Writable } from 'node:stream'
 import { streamOf } from '../../middleware/index.ts'
 import { groupHeaders } from '../forwarding/response-headers.ts'
-import { type Answer, type AnswerSource, isBodyless, truncate } from './answer.ts'
+import { type Answer, type AnswerSource, flushHead, isBodyless, truncate } from './answer.ts'
 import { type Completable, completeAfterTurn } from './completion.ts'
 import { addTrailers } from './direct-answer.ts'
 import { resetOnDestroy, toHttp2Fields } from './http2-response.ts'
@@ -137,7 +137,7 @@ class TargetBody extends Readable {
       if (head.length > 0 && !raw.headersSent && !reply.hasHeader('transfer-encoding')) {
         raw.setHeader('content-length', head.length)
       }
-      raw.flushHeaders()
+      flushHead(reply)
     } else if (isDestroyable(destination)) {
       this.destinations.push(destination)
       destination.on('error', () => {})
