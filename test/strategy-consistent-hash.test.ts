@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { crc32 as zlibCrc32 } from 'node:zlib'
 import { crc32 } from '../plugins/balancer/hashing/crc32.ts'
 import { KetamaRing, ketamaPoints } from '../plugins/balancer/hashing/ketama-ring.ts'
-import { type Balancer, createBalancers, type Target } from '../plugins/balancer/index.ts'
+import { type Balancer, createBalancers, type Target, type TargetOptions } from '../plugins/balancer/index.ts'
 import { balancerOf, exchange, FakeClock, sequence } from './balancer-helper.ts'
 import { fixture } from './helper.ts'
 
@@ -220,4 +220,36 @@ function urlsOf(balancer: Balancer): (string | undefined)[] {
 /** Node hands out the bytes of a header as latin1. */
 function asHeader(key: string): string {
   return Buffer.from(key).toString('latin1')
+}
+
+for (const strategy of ['consistent-hash', 'bounded-consistent-hash']) {
+  test(`${strategy}: weights that would make a ring of more than 8 million points are refused, and change nothing`, () => {
+    const [one, other, third] = ['http://10.0.0.1', 'http://10.0.0.2', 'http://10.0.0.3']
+    const refused = { code: 'FST_GATEWAY_INVALID_TARGET', message: /10\.0\.0\.[23].* 52428 together.* 52429$/ }
+    const balancerWith = (targets: (string | TargetOptions)[]) =>
+      createBalancers({ upstreams: { test: { strategy, targets } } }).get('test')
+    const mapOf = (balancer: Balancer) =>
+      keys.slice(0, 50).map((key) => balancer.get({ key: asHeader(key), tried: undefined })?.url)
+
+    assert.throws(() => balancerWith([one, { url: other, weight: 52_428 }]), refused)
+    const balancer = balancerWith([one, other])
+    const before = mapOf(balancer)
+    assert.throws(() => balancer.setWeight(other, 52_428), refused)
+    assert.throws(() => balancer.add({ url: third, weight: 52_427 }), refused)
+
+    assert.deepEqual(mapOf(balancer), before)
+    assert.deepEqual(
+      balancer.targets.map(({ url, weight }) => [url, weight]),
+      [
+        [one, 1],
+        [other, 1]
+      ]
+    )
+    assert.equal(balancer.levels[0]?.inService, 2)
+    assert.ok(balancer.setWeight(other, 3), 'the refused ones are not counted')
+    assert.deepEqual(mapOf(balancer), mapOf(balancerWith([one, { url: other, weight: 3 }])))
+    balancer.remove(other)
+    balancer.add(third)
+    assert.throws(() => balancer.setWeight(third, 52_428), refused)
+  })
 }

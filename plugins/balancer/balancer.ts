@@ -150,7 +150,12 @@ export class Balancer {
     if (weight === previous) return true
 
     target.weight = weight
-    this.#strategyOf(target).reweigh?.(target, previous)
+    try {
+      this.#strategyOf(target).reweigh?.(target, previous)
+    } catch (error) {
+      target.weight = previous
+      throw error
+    }
     target.group.report(target, 'weight')
     return true
   }
@@ -266,8 +271,9 @@ export class Balancer {
     const whole = typeof options === 'string' ? { url: options } : options
     const target = new Target(whole, (checked) => this.#groupOf(checked))
     const level = this.#levels.of(target)
-    level.targets.add(target)
+    // First of all, for it may refuse the target.
     level.strategy.add(target)
+    level.targets.add(target)
     this.#targets.add(target)
     return target
   }

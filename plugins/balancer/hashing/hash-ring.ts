@@ -1,8 +1,9 @@
+import { InvalidTargetError } from '../../errors.ts'
 import type { Target } from '../target.ts'
 import type { PickContext } from '../types.ts'
 import { recover } from '../weights/smooth-weights.ts'
 import { crc32 } from './crc32.ts'
-import { KetamaRing, ketamaPoints } from './ketama-ring.ts'
+import { KetamaRing, ketamaPoints, MAX_RING_WEIGHT } from './ketama-ring.ts'
 import { KeyedStrategy } from './keyed-strategy.ts'
 
 /**
@@ -15,6 +16,8 @@ export class HashRing extends KeyedStrategy {
   readonly #met: number[] = []
   readonly #maxMisses: number | undefined
   #walks = 0
+  /** Of all targets together. */
+  #weight = 0
 
   /** @param maxMisses points to walk past before the targets take turns; undefined = as many as there are */
   constructor(now: () => number, maxMisses?: number) {
@@ -22,17 +25,22 @@ export class HashRing extends KeyedStrategy {
     this.#maxMisses = maxMisses
   }
 
+  /** @throws InvalidTargetError, and leaves all as it is, when the ring would have too many points */
   override add(target: Target): void {
+    this.#gain(target, target.weight)
     this.#ring.add(this.turns.peers.length, pointsOf(target))
     super.add(target)
   }
 
   override remove(target: Target): void {
+    this.#weight -= target.weight
     this.#ring.remove(this.#ownerOf(target))
     super.remove(target)
   }
 
+  /** @throws InvalidTargetError, as `add` */
   override reweigh(target: Target, previous: number): void {
+    this.#gain(target, target.weight - previous)
     super.reweigh(target, previous)
     this.#ring.replace(this.#ownerOf(target), pointsOf(target))
   }
@@ -57,6 +65,17 @@ export class HashRing extends KeyedStrategy {
       if (target !== undefined) return target
     }
     return undefined
+  }
+
+  #gain({ url }: Target, weight: number): void {
+    const sum = this.#weight + weight
+    if (sum > MAX_RING_WEIGHT) {
+      throw new InvalidTargetError(
+        url,
+        `a hash ring takes weights of ${MAX_RING_WEIGHT} together, and with this target they are ${sum}`
+      )
+    }
+    this.#weight = sum
   }
 
   #ownerOf(target: Target): number {

@@ -2,6 +2,9 @@ import { CRC32_INITIAL, finishCrc32, updateCrc32, updateCrc32Word } from './crc3
 
 const POINTS_PER_WEIGHT = 160
 
+/** Most weight that a ring takes: 8,388,480 points, as Envoy's rings have 8,388,608 at the most. */
+export const MAX_RING_WEIGHT = Math.floor(2 ** 23 / POINTS_PER_WEIGHT)
+
 /**
  * The sorted ring points of a server, as nginx's `hash ... consistent` makes them. The points of a smaller weight are
  * among those of a larger one, so a change of weight moves as few keys as it can.
@@ -63,12 +66,16 @@ export class KetamaRing {
   /** Takes an owner's points out; the owners after it move up by one. */
   remove(owner: number): void {
     if (this.#added.length > 0) this.#merge()
-    this.#drop([owner])
+    const hashes = this.#hashes
     const owners = this.#owners
+    let kept = 0
     for (let index = 0; index < this.#size; index++) {
       const other = owners[index] ?? 0
-      if (other > owner) owners[index] = other - 1
+      if (other === owner) continue
+      hashes[kept] = hashes[index] ?? 0
+      owners[kept++] = other > owner ? other - 1 : other
     }
+    this.#size = kept
     this.#index()
   }
 
@@ -86,8 +93,7 @@ export class KetamaRing {
   }
 
   #merge(): void {
-    if (this.#dropped.size > 0) this.#drop(this.#dropped)
-    this.#dropped.clear()
+    if (this.#dropped.size > 0) this.#drop()
     const added = sortTogether(this.#added)
     this.#added = []
     this.#reserve(this.#size + added.length)
@@ -119,10 +125,11 @@ export class KetamaRing {
     return low
   }
 
-  /** Takes the points of some owners out; the index over them is to be made anew. */
-  #drop(gone: Iterable<number>): void {
+  /** Takes the points out that are replaced; the index over them is to be made anew. */
+  #drop(): void {
     const isGone: boolean[] = []
-    for (const owner of gone) isGone[owner] = true
+    for (const owner of this.#dropped) isGone[owner] = true
+    this.#dropped.clear()
     const hashes = this.#hashes
     const owners = this.#owners
     let kept = 0

@@ -51,8 +51,8 @@ class Sticky implements Strategy {
   }
 
   add(target: Target): void {
-    this.#tokens.add(target)
     this.#inner.add(target)
+    this.#tokens.add(target)
   }
 
   remove(target: Target): void {
