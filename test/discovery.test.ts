@@ -212,6 +212,52 @@ test('a family that fails for a while keeps its addresses, one that is gone does
   dns.zone.set('AAAA users.test', [])
   await again()
   assert.deepEqual(urlsOf(users), ['http://127.0.0.3'])
+
+  dns.zone.set('AAAA users.test', 'SERVFAIL')
+  await again()
+  assert.deepEqual(urlsOf(users), ['http://127.0.0.3'], 'what was gone stays so')
+})
+
+test('a service of which no server knows keeps its addresses, one that has none is gone', async (t) => {
+  const name = '_http._tcp.users.test'
+  const dns = await startDns(t, {
+    [`SRV ${name}`]: [srv(name, 'one.test', 1, { ttl: 0 }), srv(name, 'two.test', 2, { ttl: 0 })],
+    'A one.test': [a('one.test', '127.0.0.2', 0)],
+    'A two.test': [a('two.test', '127.0.0.3', 0)]
+  })
+  const { users, again } = await discover(t, dns, { dns: name, type: 'srv' })
+
+  dns.zone.set('A two.test', 'SERVFAIL')
+  dns.zone.set('AAAA two.test', 'SERVFAIL')
+  await again()
+  assert.deepEqual(urlsOf(users), ['http://127.0.0.2:1', 'http://127.0.0.3:2'])
+
+  dns.zone.set('A two.test', 'NXDOMAIN')
+  dns.zone.set('AAAA two.test', 'NXDOMAIN')
+  await again()
+  assert.deepEqual(urlsOf(users), ['http://127.0.0.2:1'])
+})
+
+test('another priority ends neither maintenance nor a drain, and does not bring back what code has removed', async (t) => {
+  const name = '_http._tcp.users.test'
+  const services = (priority: number) => [1, 2, 3, 4].map((port) => srv(name, 'one.test', port, { priority, ttl: 0 }))
+  const dns = await startDns(t, { [`SRV ${name}`]: services(0), 'A one.test': [a('one.test', '127.0.0.2', 0)] })
+  const { users, again } = await discover(t, dns, { dns: name, type: 'srv' })
+  users.setDown('http://127.0.0.2:1', true)
+  users.drain('http://127.0.0.2:2')
+  users.remove('http://127.0.0.2:3')
+
+  dns.zone.set(`SRV ${name}`, services(5))
+  await again()
+
+  assert.deepEqual(
+    users.targets.map(({ port, priority, down, draining }) => [port, priority, down, draining]),
+    [
+      [1, 5, true, false],
+      [2, 5, false, true],
+      [4, 5, false, false]
+    ]
+  )
 })
 
 test('targets of the configuration are left alone, also when DNS has them too', async (t) => {

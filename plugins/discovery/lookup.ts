@@ -70,17 +70,28 @@ export class Lookup {
     const endpoints = services.flatMap(({ name: host, port, priority, weight }) =>
       (found.get(host)?.endpoints ?? []).map(({ address }) => ({ address, service: { port, priority, weight } }))
     )
-    if (endpoints.length === 0) throw new LookupError(`${name}: none of its services has an address`)
+    this.#forgetAllBut(names)
+    // What is remembered alone is no news.
+    if (![...found.values()].some(({ isFresh }) => isFresh)) {
+      throw new LookupError(`${name}: none of its services has an address`)
+    }
     return { endpoints, ttl: Math.min(ttl * 1_000, ...[...found.values()].map((each) => each.ttl)) }
   }
 
-  /** A service without an address is as none, until the next look. */
-  async #tryAddresses(name: string): Promise<Found> {
+  /** A service without an address is as none, until the next look; one of which no server knows keeps what it had. */
+  async #tryAddresses(name: string): Promise<Found & { isFresh: boolean }> {
     try {
-      return await this.#findAddresses(name)
-    } catch {
-      return { endpoints: [], ttl: 0 }
+      return { ...(await this.#findAddresses(name)), isFresh: true }
+    } catch (error) {
+      const known =
+        error instanceof NoRecordsError ? [] : [4, 6].flatMap((family) => this.#known.get(`${family} ${name}`) ?? [])
+      return { endpoints: known.map((address) => ({ address, service: undefined })), ttl: 0, isFresh: false }
     }
+  }
+
+  /** Services come and go under new names. */
+  #forgetAllBut(names: readonly string[]): void {
+    for (const key of this.#known.keys()) if (!names.includes(key.slice(2))) this.#known.delete(key)
   }
 
   async #findAddresses(name: string): Promise<Found> {
@@ -108,7 +119,10 @@ export class Lookup {
       return { addresses, ttl, isFresh: true, error: undefined }
     } catch (error) {
       if (!(error instanceof Error)) throw error
-      if (NO_RECORDS.has(String(Reflect.get(error, 'code')))) return NOTHING
+      if (NO_RECORDS.has(String(Reflect.get(error, 'code')))) {
+        this.#known.delete(key)
+        return NOTHING
+      }
       return { addresses: this.#known.get(key) ?? [], ttl: 0, isFresh: false, error }
     }
   }

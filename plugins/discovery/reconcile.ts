@@ -82,9 +82,13 @@ export class Reconciler {
   }
 
   #replace(url: string, target: TargetOptions, changed: string[]): void {
-    this.#balancer.remove(url)
-    this.#balancer.add(target, { slowStart: false })
+    // Orders that were given for it hold on; one that code has removed stays away.
+    const previous = this.#balancer.find(url)
     this.#own.set(url, target)
+    if (previous === undefined) return
+    this.#balancer.remove(url)
+    this.#balancer.add({ ...target, down: previous.down }, { slowStart: false })
+    if (previous.draining) this.#balancer.drain(url)
     changed.push(url)
   }
 
