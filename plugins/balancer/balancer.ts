@@ -1,8 +1,9 @@
 import { DuplicateTargetError } from '../errors.ts'
+import type { BalancerSetup } from './balancer-setup.ts'
 import { FailureWindows } from './failure-windows.ts'
 import type { BalancerObserver, Gate, LevelState } from './observer.ts'
 import { PriorityLevels } from './priority-levels.ts'
-import { SlowStart, type SlowStartOptions } from './slow-start.ts'
+import { SlowStart } from './slow-start.ts'
 import { checkWeight, Target, type TargetOptions } from './target.ts'
 import type { GroupOwner, TargetGroup } from './target-group.ts'
 import { TargetList } from './target-list.ts'
@@ -10,23 +11,6 @@ import { NO_CONTEXT, NO_NEEDS, type Outcome, type PickContext, type Strategy, ty
 
 /** Choices at the most that are passed over at the start. */
 const LONGEST_START = 4_096
-
-/** What a balancer is made of. */
-export interface BalancerSetup {
-  /** Makes an instance of the upstream's strategy; called once for each priority, and once for the backups. */
-  createStrategy(): Strategy
-  targets: readonly (string | TargetOptions)[]
-  /** A monotonic clock, in milliseconds. */
-  now(): number
-  /** A number from 0 up to, not including, 1. */
-  random(): number
-  /** How targets take up their work that join at run time, or return. @default at once */
-  slowStart?: SlowStartOptions | undefined
-  /** Share of fit targets below which unhealthy and ejected ones are picked as well; 0 = never. @default 0.5 */
-  panicThreshold?: number | undefined
-  /** Most attempts in flight at once at all targets together; 0 means any number. @default 0 */
-  maxConnections?: number | undefined
-}
 
 const PANIC_THRESHOLD = 0.5
 
