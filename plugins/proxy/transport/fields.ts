@@ -67,11 +67,11 @@ function readField(text: string, start: number, end: number, fields: Fields): vo
 function noteField(name: string, value: string, blanks: string, fields: Fields): void {
   if (name === 'content-length') {
     if (fields.contentLength !== -1) throw new BadResponseError('repeated content-length')
-    // OWS may be a tab (RFC 9110, section 5.6.3), but Node.js takes none here, and nobody honest sends one.
-    if (blanks.includes('\t')) throw new BadResponseError('bad content-length')
+    if (hasTab(blanks)) throw new BadResponseError('bad content-length')
     fields.contentLength = readLength(value)
   } else if (name === 'transfer-encoding') {
     if (fields.transferEncoding !== undefined) throw new BadResponseError('repeated transfer-encoding')
+    if (hasTab(blanks)) throw new BadResponseError('bad transfer-encoding')
     fields.transferEncoding = value
   } else if (name === 'connection' || name === 'proxy-connection') {
     // The old name of the field (RFC 9112, appendix C.2.2) is believed where it says no more than "close".
@@ -84,6 +84,11 @@ function noteField(name: string, value: string, blanks: string, fields: Fields):
     const hint = /(?:^|[,\s])timeout=(\d{1,6})/i.exec(value)
     if (hint !== null) fields.keepAliveHint = Number(hint[1])
   }
+}
+
+/** OWS may be a tab (RFC 9110, section 5.6.3), but behind what frames a message Node.js takes none, nor does anybody send one. */
+function hasTab(blanks: string): boolean {
+  return blanks.includes('\t')
 }
 
 /** Digits only, below 2^53. */
