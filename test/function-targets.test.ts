@@ -3,8 +3,9 @@ import { connect } from 'node:net'
 import { test } from 'node:test'
 import Fastify from 'fastify'
 import { z } from 'zod'
+import gateway from '../app.ts'
 import { InvalidTargetError } from '../plugins/errors.ts'
-import { defineEventHandler } from '../plugins/events/index.ts'
+import events, { defineEventHandler } from '../plugins/events/index.ts'
 import proxy from '../plugins/proxy/index.ts'
 import { deferred } from './events-helper.ts'
 import { assertError, eventually, foreignHook, send, startGateway } from './forwarding-helper.ts'
@@ -302,6 +303,32 @@ test('a function that throws is a target that has answered 500, and not one that
   assert.equal(gateway.app.balancers.get('users').targets[0]?.fails, 0)
   await gateway.idle()
 })
+
+for (const [what, policy] of [
+  ['ejected', { health: { passive: { enabled: true, consecutiveFailures: 3 } } }],
+  ['put out of use by its circuit breaker', { circuitBreaker: { target: { enabled: true, consecutiveFailures: 3 } } }]
+] as const) {
+  test(`a function that throws again and again is ${what}`, async (t) => {
+    let calls = 0
+    const broken = defineEventHandler(() => {
+      calls++
+      throw new Error('always')
+    })
+    const whole = defineEventHandler({ mode: 'http' }, () => ({ statusCode: 200, body: 'whole' }))
+    const app = createApp(t)
+    await app.register(events, { functions: { broken, whole }, path: false })
+    await app.register(gateway, {
+      upstreams: { f: { targets: ['function:broken', 'function:whole'], ...policy } },
+      routes: route('f')
+    })
+
+    const statuses = []
+    for (let i = 0; i < 12; i++) statuses.push((await app.inject('/')).statusCode)
+
+    assert.equal(calls, 3)
+    assert.deepEqual(statuses.slice(6), [200, 200, 200, 200, 200, 200])
+  })
+}
 
 test('active checks leave a function alone, and it is used', async (t) => {
   const active = { type: 'tcp' as const, interval: 20, timeout: 10, required: true }
