@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { availableParallelism } from 'node:os'
 import { open } from './client.ts'
+import { portOf } from './port.ts'
 import type { Command } from './proxies/types.ts'
 
 /** Whether processes can be pinned to a processor: taskset is there, and more than one processor. */
@@ -42,10 +43,10 @@ export async function stopProcess(child: ChildProcess): Promise<void> {
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
-  const address = server.address()
+  const port = portOf(server)
   server.close()
   await once(server, 'close')
-  return typeof address === 'object' && address !== null ? address.port : 0
+  return port
 }
 
 function hasTaskset(): boolean {

@@ -4,6 +4,7 @@ import Fastify from 'fastify'
 import proxy from '../plugins/proxy/index.ts'
 import { load } from './load.ts'
 import { quantile, table } from './measure.ts'
+import { portOf } from './port.ts'
 
 const TARGETS = 5
 const CONNECTIONS = 32
@@ -73,11 +74,4 @@ async function listen(port: number): Promise<Server> {
   server.listen(port, '127.0.0.1')
   await once(server, 'listening')
   return server
-}
-
-function portOf(server: { address(): unknown }): number {
-  const address = server.address()
-  const port = typeof address === 'object' && address !== null ? Reflect.get(address, 'port') : undefined
-  if (typeof port !== 'number') throw new Error('the server does not listen')
-  return port
 }

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { type AddressInfo, Server as NetServer, type Socket } from 'node:net'
+import { Server as NetServer, type Socket } from 'node:net'
 import { setTimeout as pass } from 'node:timers/promises'
+import { portOf } from '../port.ts'
 import { seeded } from '../soak/content.ts'
 import { type Behaviour, parseFaults } from './behaviour.ts'
 
@@ -107,12 +108,8 @@ function toggle(server: Server, port: number, cuts: boolean): void {
 
 function listen(server: Server, port: number): Promise<number> {
   return new Promise((resolve) => {
-    server.listen(port, '127.0.0.1', () => resolve(portOf(server.address())))
+    server.listen(port, '127.0.0.1', () => resolve(portOf(server)))
   })
-}
-
-function portOf(address: AddressInfo | string | null): number {
-  return typeof address === 'object' && address !== null ? address.port : 0
 }
 
 process.on('disconnect', () => process.exit())

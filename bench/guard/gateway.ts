@@ -1,5 +1,6 @@
 import { memoryUsage } from 'node:process'
 import { buildApp } from '../../app.ts'
+import { portOf } from '../port.ts'
 import { type Counts, listenersOnSockets, startCounting, stopCounting } from './counters.ts'
 
 /** What the gateway did between two messages. */
@@ -14,8 +15,7 @@ for (let layer = 0; layer < Number(process.env.BENCH_LAYERS ?? 0); layer++) {
   app.middleware.use({ name: `layer-${layer}`, onRequest() {}, onResponse() {} })
 }
 await app.listen({ host: '127.0.0.1', port: 0 })
-const address = app.server.address()
-process.send?.(typeof address === 'object' && address !== null ? address.port : 0)
+process.send?.(portOf(app.server))
 
 let bytesBefore = 0
 process.on('message', (what) => {

@@ -1,4 +1,5 @@
 import { createServer } from 'node:http'
+import { portOf } from '../port.ts'
 
 const server = createServer((request, response) => {
   request.resume()
@@ -6,8 +7,5 @@ const server = createServer((request, response) => {
   response.end('ok')
 })
 server.keepAliveTimeout = 60_000
-server.listen(0, '127.0.0.1', () => {
-  const address = server.address()
-  process.send?.(typeof address === 'object' && address !== null ? address.port : 0)
-})
+server.listen(0, '127.0.0.1', () => process.send?.(portOf(server)))
 process.on('disconnect', () => process.exit())

@@ -1,5 +1,6 @@
 import { readdirSync } from 'node:fs'
 import { buildApp } from '../../app.ts'
+import { portOf } from '../port.ts'
 
 /** What the process of the gateway holds, garbage aside. */
 export interface GatewayReport {
@@ -12,8 +13,7 @@ export interface GatewayReport {
 
 const { app } = await buildApp()
 await app.listen({ host: '127.0.0.1', port: 0 })
-const address = app.server.address()
-process.send?.(typeof address === 'object' && address !== null ? address.port : 0)
+process.send?.(portOf(app.server))
 
 process.on('message', () => {
   globalThis.gc?.()

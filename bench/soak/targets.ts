@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo, Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { WebSocketServer } from 'ws'
+import { portOf } from '../port.ts'
 import { contentOf, digest, seeded } from './content.ts'
 
 /** What the targets have seen. */
@@ -62,7 +63,7 @@ async function start(): Promise<void> {
     server.on('clientError', (_error, socket) => socket.destroy())
     // Shorter than the gateway keeps connections: some are closed just as they are used again.
     server.keepAliveTimeout = 500 + 1_000 * i
-    ports.push(await new Promise((done) => server.listen(0, '127.0.0.1', () => done(portOf(server.address())))))
+    ports.push(await new Promise((done) => server.listen(0, '127.0.0.1', () => done(portOf(server)))))
   }
   const sockets = new WebSocketServer({ host: '127.0.0.1', port: 0, maxPayload: 2 ** 24 })
   sockets.on('connection', (socket) => {
@@ -70,7 +71,7 @@ async function start(): Promise<void> {
     socket.on('error', () => {})
   })
   await new Promise((done) => sockets.once('listening', done))
-  process.send?.([...ports, portOf(sockets.address())])
+  process.send?.([...ports, portOf(sockets)])
 }
 
 function answer(request: IncomingMessage, response: ServerResponse): void {
@@ -102,10 +103,6 @@ function succeed(response: ServerResponse, body: Buffer, sum: string): void {
   const end = () => response.end(body)
   if (random() < 0.1) setTimeout(end, random() * 100)
   else end()
-}
-
-function portOf(address: AddressInfo | string | null): number {
-  return typeof address === 'object' && address !== null ? address.port : 0
 }
 
 process.on('message', () => {

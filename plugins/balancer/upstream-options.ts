@@ -6,12 +6,12 @@ interface Rule {
   holds(value: number): boolean
 }
 
+const SHARE: Rule = { expected: 'a number from 0 to 1', holds: (value) => value >= 0 && value <= 1 }
 const SLOW_START: Readonly<Record<string, Rule>> = {
   window: { expected: 'milliseconds, 0 or more', holds: (value) => value >= 0 },
   aggression: { expected: 'a number, more than 0', holds: (value) => value > 0 },
-  minWeight: { expected: 'a number from 0 to 1', holds: (value) => value >= 0 && value <= 1 }
+  minWeight: SHARE
 }
-const PANIC_THRESHOLD: Rule = { expected: 'a number from 0 to 1', holds: (value) => value >= 0 && value <= 1 }
 const MAX_CONNECTIONS: Rule = {
   expected: 'an integer, 0 or more',
   holds: (value) => Number.isSafeInteger(value) && value >= 0
@@ -23,7 +23,7 @@ const MAX_CONNECTIONS: Rule = {
  */
 export function checkUpstream(name: string, options: UpstreamOptions): void {
   const { slowStart = {}, panicThreshold, maxConnections } = options
-  const faults = [faultOf('panicThreshold', panicThreshold, PANIC_THRESHOLD)]
+  const faults = [faultOf('panicThreshold', panicThreshold, SHARE)]
   faults.push(faultOf('maxConnections', maxConnections, MAX_CONNECTIONS))
   if (typeof slowStart !== 'object' || slowStart === null) {
     faults.push(`slowStart: found ${JSON.stringify(slowStart)}, expected a mapping`)

@@ -83,9 +83,9 @@ export class Lookup {
     try {
       return { ...(await this.#findAddresses(name)), isFresh: true }
     } catch (error) {
-      const known =
-        error instanceof NoRecordsError ? [] : [4, 6].flatMap((family) => this.#known.get(`${family} ${name}`) ?? [])
-      return { endpoints: known.map((address) => ({ address, service: undefined })), ttl: 0, isFresh: false }
+      const families = error instanceof NoRecordsError ? [] : FAMILIES[this.#options.type]
+      const known = families.flatMap((family) => this.#known.get(keyOf(family, name)) ?? [])
+      return { endpoints: known.map(endpointAt), ttl: 0, isFresh: false }
     }
   }
 
@@ -96,7 +96,7 @@ export class Lookup {
 
   async #findAddresses(name: string): Promise<Found> {
     const answers = await Promise.all(FAMILIES[this.#options.type].map((family) => this.#ask(name, family)))
-    const endpoints = answers.flatMap(({ addresses }) => addresses.map((address) => ({ address, service: undefined })))
+    const endpoints = answers.flatMap(({ addresses }) => addresses.map(endpointAt))
     const failure = answers.find(({ error }) => error !== undefined)?.error
     // With one family failing, the other one is still good.
     if (endpoints.length > 0 && answers.some(({ isFresh }) => isFresh)) {
@@ -107,7 +107,7 @@ export class Lookup {
   }
 
   async #ask(name: string, family: Family): Promise<Answer> {
-    const key = `${family} ${name}`
+    const key = keyOf(family, name)
     try {
       const records =
         family === 4
@@ -126,6 +126,14 @@ export class Lookup {
       return { addresses: this.#known.get(key) ?? [], ttl: 0, isFresh: false, error }
     }
   }
+}
+
+function keyOf(family: Family, name: string): string {
+  return `${family} ${name}`
+}
+
+function endpointAt(address: string): Endpoint {
+  return { address, service: undefined }
 }
 
 interface Answer {

@@ -28,10 +28,10 @@ export async function serveFunctionCompute(fastify: FastifyInstance, options: Fu
       deadline: deadlineOf(request.headers)
     }
     const name = options.handler ?? registry.names[0] ?? ''
-    tell(`FC Invoke Start RequestId: ${event.requestId}`)
+    tell('Invoke', 'Start', event)
     const answer = await answerEvent(registry, name, event, { exposeErrors: true })
     const failed = answer.status >= 400
-    tell(`FC Invoke End RequestId: ${event.requestId}${failed ? UNHANDLED : ''}`)
+    tell('Invoke', 'End', event, failed)
     reply.header('x-fc-status', failed ? '404' : '200')
     if (failed) return sendAnswer(reply, { ...answer, status: 404 })
     // A function without a result has null, as with the SDK for Go.
@@ -46,8 +46,8 @@ export async function serveFunctionCompute(fastify: FastifyInstance, options: Fu
 const UNHANDLED = ', Error: Unhandled function error'
 
 /** The platform finds the log of an invocation between two lines that begin so, whatever form the others have. */
-function tell(line: string): void {
-  process.stdout.write(`${line}\n`)
+function tell(stage: string, moment: 'Start' | 'End', { requestId }: { requestId: string }, failed = false): void {
+  process.stdout.write(`FC ${stage} ${moment} RequestId: ${requestId}${failed ? UNHANDLED : ''}\n`)
 }
 
 function serveHook(
@@ -59,15 +59,15 @@ function serveHook(
 ): void {
   const handler = async (request: FastifyRequest, reply: FastifyReply) => {
     const origin = originOf(request)
-    tell(`FC ${stage} Start RequestId: ${origin.requestId}`)
+    tell(stage, 'Start', origin)
     try {
       await run(origin)
     } catch (error) {
-      tell(`FC ${stage} End RequestId: ${origin.requestId}${UNHANDLED}`)
+      tell(stage, 'End', origin, true)
       reply.header('x-fc-status', '404')
       return sendAnswer(reply, { ...answerFailure(error, url, origin, true), status: 404 })
     }
-    tell(`FC ${stage} End RequestId: ${origin.requestId}`)
+    tell(stage, 'End', origin)
     return reply.header('x-fc-status', '200').send('')
   }
   fastify.route({ method, url, constraints: { controlPath: url }, handler })

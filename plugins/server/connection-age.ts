@@ -1,5 +1,6 @@
-import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { prependRequestListener } from './request-listener.ts'
 
 /** Part of the age by which it may be longer, so that clients that came together do not come back together. */
 const JITTER = 0.1
@@ -55,14 +56,4 @@ export class ConnectionAge {
       aging.latest = undefined
     }
   }
-}
-
-/** Has a listener see each request before whoever answers it, also one that waits for 100 (Continue). */
-export function prependRequestListener(
-  server: Server,
-  listener: (request: IncomingMessage, response: ServerResponse) => void
-): void {
-  server.prependListener('request', listener)
-  // Node.js answers the expectation itself as long as nobody listens.
-  if (server.listenerCount('checkContinue') > 0) server.prependListener('checkContinue', listener)
 }

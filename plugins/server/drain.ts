@@ -1,7 +1,7 @@
 import type { Server } from 'node:http'
 import { Server as NetServer } from 'node:net'
-import { prependRequestListener } from './connection-age.ts'
 import type { Connections } from './connections.ts'
+import { prependRequestListener } from './request-listener.ts'
 
 const known = new WeakMap<Server, Connections>()
 

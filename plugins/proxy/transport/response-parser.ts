@@ -28,7 +28,6 @@ const LF = 10
 const MAX_HEAD = 64 * 1024
 const MAX_CHUNK_LINE = 4 * 1024
 const MAX_INFORMATION = 32
-const TWO_LENGTHS = 'both content-length and transfer-encoding'
 const NONE: string[] = []
 const EMPTY = Buffer.alloc(0)
 const HEAD_END = Buffer.from('\r\n\r\n', 'latin1')
@@ -141,16 +140,19 @@ export class ResponseParser {
       this.events.onUpgrade({ status, reason, headers: fields.headers, length: 0 }, data.subarray(end + 4))
       return data.length
     }
+    const { contentLength, transferEncoding } = fields
+    if (contentLength !== -1 && transferEncoding !== undefined) {
+      throw new BadResponseError('both content-length and transfer-encoding')
+    }
     if (status < 200) {
       if (fields.close) throw new BadResponseError('informational response that closes')
       if (minor === 0) throw new BadResponseError('informational response in HTTP/1.0')
-      if (fields.contentLength !== -1 && fields.transferEncoding !== undefined) throw new BadResponseError(TWO_LENGTHS)
       if (++this.informations > MAX_INFORMATION) throw new BadResponseError('too many informational responses')
       this.events.onInformation(status, fields.headers)
       return end + 4
     }
 
-    const length = this.bodyLength(status, minor, fields.contentLength, fields.transferEncoding)
+    const length = this.bodyLength(status, minor, contentLength, transferEncoding)
     this.keepAliveHint = fields.keepAliveHint
     this.reusable = length !== -2 && !fields.close && (minor === 1 || fields.keepAlive)
     this.events.onHead({ status, reason, headers: fields.headers, length })
@@ -165,7 +167,6 @@ export class ResponseParser {
   /** RFC 9112, section 6.3, without its tolerance. */
   private bodyLength(status: number, minor: number, contentLength: number, coding: string | undefined): number {
     if (coding !== undefined) {
-      if (contentLength !== -1) throw new BadResponseError(TWO_LENGTHS)
       if (minor === 0) throw new BadResponseError('transfer-encoding in HTTP/1.0')
       if (coding.toLowerCase() !== 'chunked') throw new BadResponseError('unknown transfer-encoding')
     }
